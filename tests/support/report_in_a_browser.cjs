@@ -21,6 +21,11 @@ function overlaps() {
   return { over, filled: area / (room.width * room.height), boxes: all.length, drawn: document.querySelectorAll("#boxes .box").length };
 }
 
+async function judge(page, name, seen) {
+  const found = await page.evaluate(() => window.axe.run());
+  seen.faults.push(...found.violations.map((each) => `${name}: ${each.id}: ${each.help}: ${each.nodes[0].html}`));
+}
+
 async function look(browser, theme, [width, height], seen) {
   const page = await browser.newPage();
   page.on("request", (request) => seen.requests.push(request.url()));
@@ -37,15 +42,11 @@ async function look(browser, theme, [width, height], seen) {
   const session = await page.createCDPSession();
   await session.send("Page.setBypassCSP", { enabled: true });
   await page.evaluate(axe.source);
-  const judge = async (when) => {
-    const found = await page.evaluate(() => window.axe.run());
-    seen.faults.push(...found.violations.map((each) => `${name}, ${when}: ${each.id}: ${each.help}: ${each.nodes[0].html}`));
-  };
-  await judge("at first");
+  await judge(page, name, seen);
   await page.screenshot({ path: `${folder}/${theme}-${width}.png`, fullPage: true });
   if (width === SIZES[0][0]) {
     await page.evaluate(() => document.querySelectorAll("details").forEach((each) => { each.open = true; }));
-    await judge("unfolded");
+    await judge(page, `${name}, unfolded`, seen);
   }
   return page;
 }
@@ -66,6 +67,7 @@ async function use(page, seen) {
   }
   await page.type("#search", "</SCRIPT>");
   seen.told = await page.$eval("#told", (each) => each.textContent);
+  await judge(page, "searched", seen);
   await page.keyboard.press("Escape");
   await page.evaluate(() => { location.hash = "#map=" + ["wheels", "pandas 2.2"].map(encodeURIComponent).join("/"); });
   await page.waitForFunction(() => document.querySelector("#crumbs [aria-current]").textContent !== "large");

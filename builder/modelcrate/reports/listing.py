@@ -9,6 +9,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import field, fields
+from itertools import islice
 from typing import Any
 
 from modelcrate.images.image import ImageLayer
@@ -28,6 +29,15 @@ MAX_NAMES = 32 << 20
 
 MAX_PATH = 1000
 """Characters of a path. What is longer is cut: no package has such a file."""
+
+MAX_TOLD = 64 << 20
+"""Bytes of all records of packages in a layer that are read. Those of the largest public images have some 20 MB."""
+
+MAX_PACKAGES = 20_000
+"""Packages of a layer that it may tell of."""
+
+MAX_REQUIREMENTS = 1000
+"""Requirements of a package that are kept, and the characters of each."""
 
 MAX_TENSORS = 50_000
 """Tensors of a layer; a file that has more than are left is shown without them."""
@@ -125,7 +135,7 @@ class _Collecting:
         self.tensors: dict[str, tuple[TensorPlace, ...]] = {}
         self.told: list[PackageFiles] = []
         self.wheels: dict[str, list[PackageFiles]] = {}
-        self.names = self.count = self.size = self.held = 0
+        self.names = self.count = self.size = self.held = self.read = 0
 
     def listing(self, items: Iterator[LayerFile]) -> Listing:
         for item in items:
@@ -135,12 +145,20 @@ class _Collecting:
             if _FORMATS.fullmatch(path):
                 self._tensors(path, item)
         merged: list[PackageFiles] = [*self.told]
-        for parts in self.wheels.values():  # METADATA and RECORD of one wheel
+        for parts in islice(self.wheels.values(), MAX_PACKAGES):  # METADATA and RECORD of one wheel
             named = next((each for each in parts if each.name), None)
             if named is not None:
                 files = tuple(path for each in parts for path in each.files)
                 merged.append(PackageFiles("wheel", named.name, named.version, named.requires, files))
-        return Listing(tuple(sorted(self.files)), tuple(merged), self.tensors, (self.count, self.size))
+        return Listing(tuple(sorted(self.files)), tuple(self._bounded(merged)), self.tensors, (self.count, self.size))
+
+    def _bounded(self, packages: list[PackageFiles]) -> Iterator[PackageFiles]:
+        """Yields packages with as many of their requirements and paths as there is room for."""
+        room = MAX_NAMES
+        for each in packages[:MAX_PACKAGES]:
+            requires = tuple(text for text in each.requires[:MAX_REQUIREMENTS] if len(text) <= MAX_REQUIREMENTS)
+            room -= sum(map(len, requires)) + sum(map(len, each.files))
+            yield PackageFiles(each.kind, each.name, each.version, requires, each.files if room > 0 else ())
 
     def _file(self, path: str, size: int) -> None:
         if len(self.files) < MAX_FILES and self.names + len(path) <= MAX_NAMES:
@@ -151,19 +169,24 @@ class _Collecting:
 
     def _packages(self, path: str, item: LayerFile) -> None:
         if match := _WHEEL.fullmatch(path):
-            data = item.small(MAX_TEXT)
+            data = self._data(item)
             made = _metadata(data) if match[2] == "METADATA" else [PackageFiles("", "", files=_record(match[1], data))]
             self.wheels.setdefault(path.rpartition("/")[0], []).extend(made)
         elif match := _CONDA.fullmatch(path):
-            self.told += _conda(match[1], item.small(MAX_TEXT))
+            self.told += _conda(match[1], self._data(item))
         elif match := _SUMS.fullmatch(path):
-            lines = item.small(MAX_TEXT).decode("utf-8", "replace").splitlines()
+            lines = self._data(item).decode("utf-8", "replace").splitlines()
             self.told.append(PackageFiles("deb", match[1], files=tuple(_both(line[34:] for line in lines))))
         elif match := _LIST.fullmatch(path):
-            lines = item.small(MAX_TEXT).decode("utf-8", "replace").splitlines()
+            lines = self._data(item).decode("utf-8", "replace").splitlines()
             self.told.append(PackageFiles("deb", match[1], files=tuple(_both(line.lstrip("/") for line in lines))))
         elif _STATUS.fullmatch(path):
-            self.told += _debs(item.small(MAX_STATUS))
+            self.told += _debs(self._data(item, MAX_STATUS))
+
+    def _data(self, item: LayerFile, limit: int = MAX_TEXT) -> bytes:
+        """Returns the bytes of a record; none where it, or all records together, are too large."""
+        self.read += item.size if item.size <= limit else 0
+        return item.small(limit) if self.read <= MAX_TOLD else b""
 
     def _tensors(self, path: str, item: LayerFile) -> None:
         chunks, head = item.chunks(), b""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from modelcrate.reports.listing import PackageFiles
@@ -16,11 +18,14 @@ from modelcrate_layers.content import Platform
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-MAX_PACKAGES = 10_000
-"""Packages of an image for which it is computed."""
+MAX_PACKAGES = 3_000
+"""Packages of an image for which it is computed. The largest public images have about half of it."""
 
-MAX_REQUIREMENTS = 1000
-"""Requirements of one package that are read."""
+MAX_REQUIREMENTS = 20_000
+"""Requirements of all wheels that are read."""
+
+MAX_ROUNDS = 20
+"""How often requirements are looked through for extras that others ask for."""
 
 Name = tuple[str, str]
 """The kind and the name of a package."""
@@ -147,16 +152,13 @@ def _of_wheels(packages: Mapping[Name, PackageFiles], platform: Platform) -> Ite
 
     world = _world(packages, platform)
     parsed: dict[Name, list[Requirement]] = {}
-    for name, each in packages.items():
-        for text in each.requires[:MAX_REQUIREMENTS] if each.kind == "wheel" else ():
-            try:
-                parsed.setdefault(name, []).append(Requirement(text[:2000]))
-            except InvalidRequirement:
-                continue
+    told = ((name, text) for name, each in packages.items() if each.kind == "wheel" for text in each.requires)
+    for name, text in islice(told, MAX_REQUIREMENTS):
+        with suppress(InvalidRequirement):
+            parsed.setdefault(name, []).append(Requirement(text))
     extras: dict[Name, set[str]] = {name: {""} for name in parsed}
     found: set[tuple[Name, Name]] = set()
-    grown = True
-    while grown:
+    for _ in range(MAX_ROUNDS):
         grown = False
         for name, requirements in parsed.items():
             for required in requirements:
@@ -168,6 +170,8 @@ def _of_wheels(packages: Mapping[Name, PackageFiles], platform: Platform) -> Ite
                 found.add((name, target))
                 if target in extras:
                     extras[target] |= required.extras
+        if not grown:
+            break
     return found
 
 

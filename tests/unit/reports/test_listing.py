@@ -143,6 +143,16 @@ def test_too_many_files_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert names(layer_node(one, found, find_owners([found])))["tiny 1.0>7 more files"] == 14
 
 
+def test_records_of_packages_are_read_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = made(layer(*WHEEL))
+    monkeypatch.setattr(listings, "MAX_TOLD", len(WHEEL[1][1]))
+    found = list_layer(one)
+    assert [(each.name, each.files) for each in found.packages] == [("tiny", ())]
+    monkeypatch.setattr(listings, "MAX_TOLD", 1)
+    assert list_layer(one).packages == ()
+    assert len(found.files) == len(list_layer(one).files) == len(WHEEL)
+
+
 def test_names_that_do_harm_are_shown_as_text() -> None:
     deep, long = "/".join("d" * 40), "x" * 250
     hostile = [
