@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from modelcrate.bundles.create import Made as BundleMade
     from modelcrate.bundles.inventory import Inventory
     from modelcrate.maintenance.outdated import Report
+    from modelcrate.pipeline.receipt import Receipt
     from modelcrate.transports.output import Delivered
 
 
@@ -95,6 +96,39 @@ def swap_model(
         found = find(address, session.connections)
         done = swapping.swap_model(found, new, session, as_text("name", name), as_text("workspace", workspace), test)
         return Built(session.copy(address, done.image, [target]), session.config)
+
+
+def export_model(
+    model: str | Path,
+    *outputs: str,
+    workspace: str = "",
+    settings: Config | None = None,
+    emit: Emit | None = None,
+) -> Receipt:
+    """Writes a model alone: for KServe, for volumes of Kubernetes, or for those who read ModelPack.
+
+    Args:
+        model: A file or folder, or a registered model, NAME or NAME:VERSION.
+        *outputs: Outputs as the command line names them: `modelcar:REF`, `modelpack:REF`, `modelpack-tar:REF`, or any other.
+        workspace: Where a registered model is: a folder, or HOST/PREFIX of a registry.
+        settings: The configuration; by default that of the process.
+        emit: Gets the events.
+
+    Returns:
+        The receipt, with what was written to each output.
+
+    Raises:
+        UserError: No output is named, or one can't have the model.
+        SourceError: There is no such model, or the gates refuse it.
+    """
+    from modelcrate import transports
+    from modelcrate.export.export_model import export_model as write
+    from modelcrate.pipeline.swap_model import registered_or_path
+
+    wanted = model if isinstance(model, Path) else registered_or_path(as_text("model", model))
+    targets = [transports.parse(each) for each in as_texts("outputs", outputs)]
+    with as_session(settings, emit) as session:
+        return write(wanted, targets, session, as_text("workspace", workspace))
 
 
 def take_inventory(*places: str, settings: Config | None = None, emit: Emit | None = None) -> Inventory:

@@ -56,8 +56,9 @@ Place = Callable[[str], tuple[str, str]]
 """For a name: the output as the command line writes it, and the address at which the image is then."""
 
 
-NO_IMAGES = {"dockerfile", "docker"}
-"""Outputs from which nothing can be read back by address: what an image can be made of, and an engine (interop/test_docker_output.py)."""
+NO_IMAGES = {"dockerfile", "docker", "modelcar", "modelpack", "modelpack-tar"}
+"""Outputs from which nothing can be read back by address, or something else: what an image can be made of, an engine
+(interop/test_docker_output.py), and shapes of a project's models (contract/test_model_shapes.py)."""
 
 
 @pytest.fixture(params=sorted(set(transports.kinds()) - NO_IMAGES))

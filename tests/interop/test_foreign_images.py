@@ -164,6 +164,15 @@ def test_modelcar_base_image_carries_our_models(modelcar: Path, modelcrate: Mode
     skopeo("copy", "--all", "--preserve-digests", f"oci:{tmp_path}/oci:1", f"oci:{tmp_path}/copy:1")
 
 
+def test_kserves_sidecar_finds_the_models_of_an_image_with_a_shell(modelcrate: Modelcrate, tmp_path: Path) -> None:
+    """What KServe runs in its modelcar containers (pkg/utils/storage.go)."""
+    project = small_project(tmp_path / "car", modelcar="true")
+    modelcrate.said("build", project, "-o", f"oci:{tmp_path}/oci:1")
+    asked = '[ -d /models ] && [ "$(ls -A /models)" ] && ln -sf /proc/$$/root/models /tmp/model && ls /tmp/model/'
+    said = modelcrate.said("run", "--name", "sidecar", f"oci:{tmp_path}/oci:1", "sh", "-c", asked)
+    assert set(said.split()) == {"deep", "empty", "link", "weights.bin", "ünï.txt"}
+
+
 def test_layers_of_a_base_in_the_same_registry_are_mounted_and_never_fetched(
     small: Built, modelcrate: Modelcrate, talkative_registry: Running, tmp_path: Path
 ) -> None:

@@ -110,6 +110,10 @@ def assert_valid_image(collection: Collection, descriptor: Descriptor, known: _K
     if descriptor.media_type.startswith(_OCI):
         assert_schema("manifest", document)
     assert "manifests" not in document
+    if document.get("artifactType") == "application/vnd.cncf.model.manifest.v1+json":
+        from support.artifact_validator import assert_valid_modelpack  # it judges with what is here
+
+        return assert_valid_modelpack(Found(collection, descriptor))
     config = _config(collection, document, descriptor)
     below, members = _Below({}, known), 0
     for each, diff_id in zip(document["layers"], config["rootfs"]["diff_ids"], strict=True):

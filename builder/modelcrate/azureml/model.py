@@ -15,6 +15,7 @@ from modelcrate.azureml.inference_config import InferenceConfig
 from modelcrate.azureml.resources import ResourceConfiguration
 from modelcrate.azureml.workspace import Workspace
 from modelcrate.events import ignore_event
+from modelcrate.images.modelpack import ARTIFACT
 from modelcrate.pipeline import register_model
 from modelcrate.project.values import model_name as name_of_path
 from modelcrate.render.stdout import print_text
@@ -22,7 +23,6 @@ from modelcrate.workspace import find
 from modelcrate.workspace.backend import REPOSITORY, format_tag
 from modelcrate.workspace.deleting import delete
 from modelcrate.workspace.download import download
-from modelcrate.workspace.manifest import ARTIFACT
 from modelcrate.workspace.record import FRAMEWORKS, ModelRecord, parse_model_id
 from modelcrate_layers.errors import UserError
 

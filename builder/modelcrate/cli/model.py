@@ -1,4 +1,4 @@
-"""Register, list, show, download, tag and delete models of a workspace. A workspace is a folder, or HOST/PREFIX of any OCI registry."""
+"""Register, list, show, download, export, tag and delete models of a workspace. A workspace is a folder, or HOST/PREFIX of any OCI registry."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from modelcrate.cli.workspace_options import workspace, workspace_argument
 from modelcrate.project.byte_sizes import format_size
 from modelcrate.render.text import format_table
 from modelcrate.workspace.record import ModelRecord
+from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import UserError
 
 
@@ -34,6 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> Sequence[argparse.ArgumentPars
         metavar="KEY=VALUE",
         help="a property to add; it can't be changed later",
     )
+    _export_arguments(made["export"])
     for each in made.values():
         workspace_argument(each)
     return list(made.values())
@@ -58,6 +60,26 @@ def _register_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="PATH",
         help="register only this path of the folder; may be given several times",
+    )
+
+
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a file or folder, or a registered model: NAME or NAME:VERSION")
+    parser.add_argument(
+        "-o",
+        "--output",
+        action="append",
+        required=True,
+        metavar="KIND:TARGET",
+        help="where it goes: modelcar:REF, modelpack:REF, modelpack-tar:REF, or any other output; may be given several times",
+    )
+    parser.add_argument(
+        "--platform",
+        action="append",
+        default=[],
+        type=Platform.parse,
+        metavar="OS/ARCHITECTURE",
+        help="a platform of its image; may be given several times (default: linux/amd64 and linux/arm64)",
     )
 
 
@@ -124,6 +146,20 @@ def _download(args: argparse.Namespace, console: Console) -> None:
     record = _get(args, console)
     place = download(workspace(args, console.connections), record, args.target, exist_ok=args.exist_ok)
     console.print_result({**facts(record), "path": str(place)}, str(place))
+
+
+def _export(args: argparse.Namespace, console: Console) -> None:
+    from modelcrate import transports
+    from modelcrate.export.export_model import PLATFORMS, export_model
+    from modelcrate.pipeline.swap_model import registered_or_path
+    from modelcrate.render.text import receipt_text
+
+    outputs = [transports.parse(text) for text in args.output]
+    model = registered_or_path(args.model)
+    with console.session() as session:
+        place = "" if isinstance(model, Path) else workspace(args, session.connections).address
+        receipt = export_model(model, outputs, session, place, args.platform or PLATFORMS)
+    console.print_result(receipt.json(), receipt_text(receipt, reasons=args.verbose))
 
 
 def _tag(args: argparse.Namespace, console: Console) -> None:
@@ -193,6 +229,7 @@ _ACTIONS = {
     "list": ("list models", _list),
     "show": ("show one model", _show),
     "download": ("write a model's files into a folder", _download),
+    "export": ("write a model alone, for KServe, Kubernetes or ModelPack's readers, or as any output", _export),
     "tag": ("set and remove tags, and add properties", _tag),
     "delete": ("delete one version of a model", _delete),
 }

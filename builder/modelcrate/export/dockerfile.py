@@ -25,7 +25,7 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from modelcrate.events import Emit, track_chunks
+from modelcrate.events import Emit, Notice, track_chunks
 from modelcrate.export.dockerfile_project import BASE, CONDA, WHEELS, DockerfileProject, dockerfile_project
 from modelcrate.export.dockerfile_text import APP, APP_ROOT, SERVER, SERVER_ROOT, DockerfileParts, dockerfile_text
 from modelcrate.images import image as images
@@ -89,6 +89,8 @@ class DockerfileOutput:
         if not isinstance(image, Image):
             raise UserError("a Dockerfile is for one platform", hint="name one platform in the project")
         _check_replaceable(self.path)
+        if self.source.request.project.modelcar:
+            emit(Notice("an image that an engine makes of the Dockerfile has no /models: `modelcrate build` makes it"))
         with _replacing(self.path) as folder:
             _fill(folder, self.source, image, connections, emit)
             size = _write_listing(folder)

@@ -31,6 +31,9 @@ Origin = Literal["built", "known", "reused"]
 ANNOTATION = "io.modelcrate."
 """What our own annotations begin with."""
 
+MODELCAR = ANNOTATION + "modelcar"
+"""Annotation of a manifest: `true` where the layers of models have their files below `/models`, too (`kinds.model`)."""
+
 MAX_IMAGE_LAYERS = 127
 """How many layers an image may have: container engines stack at most 127 folders."""
 

@@ -26,7 +26,7 @@ from modelcrate.security.scan.parts import ScanPart
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.entry import EntryLayer
-from modelcrate_layers.kinds.model import MODELS, ROOT, ModelLayer, folder, model_layers
+from modelcrate_layers.kinds.model import CAR, MODELS, ROOT, ModelLayer, folder, model_layers
 from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.kinds.server import ServerLayer
 from modelcrate_layers.packages.venv import PREFIX
@@ -98,7 +98,9 @@ def list_files(
     top = project.command.source if project.command else entry.source if entry else None
     source = [place / top] if top is not None else []
     rules = LeftOut(read_ignore_rules([*source, place]))
-    models = tuple(_model(model, place, registered, hub, rules) for model in project.models)
+    models = tuple(
+        _model(model, place, registered, hub, rules, car_folder(project, model.name)) for model in project.models
+    )
     made = None
     if project.command is not None and project.command.source is not None:
         made = EntryLayer.of(project.command.argv[0], _command_sources(project, project.command.source, place, rules))
@@ -163,8 +165,16 @@ def _bytecode(resolved: Resolved, of: LayerKind, *, checked: bool) -> Iterator[L
 
 
 def policies(project: Project) -> dict[str, str]:
-    """The codec setting of every role."""
-    return {role: project.codecs.of(named) for role, named in _ROLES.items()}
+    """The codec setting of every role. What KServe reads is never in zstd."""
+    found: dict[str, str] = {role: project.codecs.of(named) for role, named in _ROLES.items()}
+    return {**found, "model": "none"} if project.modelcar and found["model"] == "auto" else found
+
+
+def car_folder(project: Project, name: str) -> bytes:
+    """Returns the folder of a model for KServe: one for all files where there is one model; empty where the image is no modelcar."""
+    if not project.modelcar:
+        return b""
+    return CAR + b"/" + name.encode() if len(project.models) > 1 else CAR
 
 
 def run_spec(project: Project, resolved: Resolved) -> RunSpec:
@@ -305,17 +315,18 @@ def _model(
     registered: Registered,
     hub: Mapping[Model, HubFolder],
     rules: LeftOut,
+    car: bytes,
 ) -> tuple[ModelLayer | ReadyLayer, ...]:
-    """Returns a model's layers."""
+    """Returns a model's layers. `car` is its folder in a modelcar, if the image is to be one, too."""
     if isinstance(model, RegisteredModel):
         return registered[model]
     assert isinstance(model, Model), "`choose_models` has made a folder of it"
     if model in hub:
-        return model_layers(model.name, model.version, list_hub_model(model, hub[model]))
+        return model_layers(model.name, model.version, list_hub_model(model, hub[model]), car)
     listed = list_path(place / model.path, folder(model.name, model.version), ignored=rules.in_models)
     if all(each.kind is Kind.DIRECTORY for each in listed.entries):
         rules.check_model(model.path, place)
-    return model_layers(model.name, model.version, listed)
+    return model_layers(model.name, model.version, listed, car)
 
 
 def list_hub_model(model: Model, found: HubFolder) -> Listing:

@@ -23,7 +23,7 @@ from modelcrate.events import Done, Emit, Notice, ignore_event, time_step
 from modelcrate.home.folder import open_store
 from modelcrate.home.home_lock import shared_home_lock
 from modelcrate.images import image
-from modelcrate.images.image import Copy, Deliverable, Image, ImageLayer, Index
+from modelcrate.images.image import MODELCAR, Copy, Deliverable, Image, ImageLayer, Index
 from modelcrate.images.image_config import EPOCH
 from modelcrate.images.sinks import Discard, EarlyUpload, Sink
 from modelcrate.pipeline import compose
@@ -36,6 +36,7 @@ from modelcrate.pipeline.prepare import Prepared, limit_way_out, prepare
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate.pipeline.request import PUSHED, Request, read_request
 from modelcrate.pipeline.reuse import contradictions
+from modelcrate.project.values import Project
 from modelcrate.resolve.lock import Lock
 from modelcrate.resolve.package_fetcher import PackageFetcher
 from modelcrate.resolve.world import (
@@ -291,7 +292,7 @@ class Session:
                 layers,
                 compose.run_spec(project, resolved),
                 created,
-                _annotations(project.name, resolved),
+                _annotations(project, resolved),
             )
             for resolved, layers in zip(prepared.world.platforms, packed, strict=True)
         ]
@@ -305,9 +306,11 @@ def _targets(places: Sequence[Output], hashes: HashTee | None) -> PackTargets:
     return PackTargets(models, ahead=only if isinstance(only, EarlyUpload) else None, hashes=hashes)
 
 
-def _annotations(name: str, resolved: Resolved) -> dict[str, str]:
+def _annotations(project: Project, resolved: Resolved) -> dict[str, str]:
     below = resolved.below
-    notes = {"org.opencontainers.image.title": name}
+    notes = {"org.opencontainers.image.title": project.name}
+    if project.modelcar:
+        notes[MODELCAR] = "true"
     if below.reference:
         notes |= {
             "org.opencontainers.image.base.name": below.reference,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from modelcrate.images.image import Image, ImageLayer, Index, combine, replaced
+from modelcrate.images.image import MODELCAR, Image, ImageLayer, Index, combine, replaced
 from modelcrate.images.image_config import environment
 from modelcrate.images.reading import Found
 from modelcrate.inspect.golden_requests import GoldenRequest, read_artifacts
@@ -16,7 +16,7 @@ from modelcrate.pipeline.request import Request
 from modelcrate.pipeline.session import Session
 from modelcrate.pipeline.testing import test_image, with_tests
 from modelcrate.project.values import Model, Project, RegisteredModel, ScratchBase
-from modelcrate_layers.content import Literal, MediaType, canonical_json
+from modelcrate_layers.content import Literal, MediaType, canonical_json, parse_object
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.model import MODELS
@@ -74,7 +74,8 @@ def swap_model(
     """
     images = found.read()
     olds = [_find(image.layers, name) for image in images.images]
-    made, new = _pack(model, olds[0], session, workspace)
+    car = _is_car(images.images, model)
+    made, new = _pack(model, olds[0], session, workspace, car=car)
     tests = tuple(dict.fromkeys(test for image in images.images for test in read_artifacts(found, image)))
     swapped = [_with(image, old, made, new) for image, old in zip(images.images, olds, strict=True)]
     result: Image | Index = swapped[0] if isinstance(images, Image) else combine(swapped)
@@ -112,12 +113,31 @@ def _find(layers: Sequence[ImageLayer], name: str) -> _Named:
     return found[name] if name else next(iter(found.values()))
 
 
+def _is_car(images: Sequence[Image], model: Path | RegisteredModel) -> bool:
+    """Returns whether the new layers have to be those of a modelcar, too.
+
+    Raises:
+        UserError: Such layers can't be made for the image, or of the model.
+    """
+    notes = [(parse_object(each.manifest.data).get("annotations") or {}).get(MODELCAR, "") for each in images]
+    if not any(notes):
+        return False
+    several = len({match[1] for each in images[0].layers if (match := _NAME.match(each.name)) and each.role == "model"})
+    if notes[0] != "true" or several > 1 or isinstance(model, RegisteredModel):
+        raise UserError(
+            "the image has models below /models, as KServe wants them, and these can't be swapped",
+            why="only the one model of an image with a server can be, for a file or folder",
+            hint="build it again, with the new model in the project file",
+        )
+    return True
+
+
 def _pack(
-    model: Path | RegisteredModel, old: _Named, session: Session, workspace: str
+    model: Path | RegisteredModel, old: _Named, session: Session, workspace: str, *, car: bool
 ) -> tuple[tuple[ImageLayer, ...], tuple[str, int]]:
     """Packs the new model as every build does; returns its layers, its name and its version."""
     wanted = Model(model.absolute(), old.name, old.version) if isinstance(model, Path) else model
-    project = Project("model", None, (wanted,), base=ScratchBase(), workspace=workspace or None)
+    project = Project("model", None, (wanted,), base=ScratchBase(), workspace=workspace or None, modelcar=car)
     place = wanted.path.parent if isinstance(wanted, Model) else Path.cwd()
     build = session.build(Request(project, place))
     layers = tuple(each for each in build.receipt.image.images[0].layers if each.role == "model")

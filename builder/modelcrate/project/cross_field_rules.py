@@ -43,6 +43,21 @@ def violations(form: ProjectForm, given: frozenset[str]) -> Iterator[Violation]:
     yield from _schema_violations(form, given)
     yield from _dependency_violations(needs)
     yield from _model_violations(form)
+    yield from _car_violations(form)
+
+
+def _car_violations(form: ProjectForm) -> Iterator[Violation]:
+    if not form.modelcar:
+        return
+    if not form.models:
+        yield Violation(("modelcar",), "a modelcar without models", "name a file or folder: models: [model/]")
+    wanted = form.codec.models or form.codec.default
+    if wanted in ("zstd", "small"):
+        hint = "say codec: {models: none}, or gzip"
+        yield Violation(("codec",), f"a modelcar with models in {wanted}: KServe reads no zstd", hint)
+    if any(each.registered is not None for each in form.models):
+        hint = "leave it out: -o modelcar:REF makes layers of its own; or name the model's files"
+        yield Violation(("modelcar",), "a registered model has layers already, and none is for a modelcar", hint)
 
 
 def _command_violations(form: ProjectForm, given: frozenset[str]) -> Iterator[Violation]:

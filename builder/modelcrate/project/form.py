@@ -407,6 +407,10 @@ class ProjectForm(Form):
         False,
         description="Whether the image has bytecode of its modules, compiled by its own Python: it starts faster, and its first build takes longer; default: false. For Debian and Ubuntu bases of ours.",
     )
+    modelcar: YesNo = Field(
+        False,
+        description="Whether the models are below /models, too, so that -o modelcar:REF and -o modelpack-tar:REF have the image's own layers; default: false. Layers of models are not compressed then, unless codec says gzip.",
+    )
     created: OptionalTime = Field(None, description="The image's creation time; it never touches a layer.")
     workspace: OptionalWorkspace = Field(
         None, description="Where registered models are: a folder, or HOST/PREFIX of a registry."

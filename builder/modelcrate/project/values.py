@@ -365,6 +365,8 @@ class Project:
     command: Command | None = None
     bytecode: bool = False
     """Whether the image has bytecode, compiled by its own Python, so that it starts faster."""
+    modelcar: bool = False
+    """Whether the models are below /models, too, in layers that a modelcar has as they are."""
 
     @property
     def served_by_model(self) -> bool:

@@ -74,14 +74,20 @@ def _lines(project: Project) -> Iterator[str]:
         yield "tests:"
         for test in project.tests:
             yield from _test(test)
-    yield from _limits(project)
-    if project.bytecode:
-        yield _noted("bytecode: true", "compiled by the image's own Python, for faster starts")
-    if project.created:
-        yield _noted(f"created: {scalar(_moment(project.created))}", "the image's own time; never touches a layer")
+    yield from _image(project)
     if project.workspace:
         yield _noted(f"workspace: {scalar(project.workspace)}", "where registered models are")
     yield from _gates(project.gates)
+
+
+def _image(project: Project) -> Iterator[str]:
+    yield from _limits(project)
+    if project.bytecode:
+        yield _noted("bytecode: true", "compiled by the image's own Python, for faster starts")
+    if project.modelcar:
+        yield _noted("modelcar: true", "the models are below /models, too, for KServe")
+    if project.created:
+        yield _noted(f"created: {scalar(_moment(project.created))}", "the image's own time; never touches a layer")
 
 
 def _limits(project: Project) -> Iterator[str]:

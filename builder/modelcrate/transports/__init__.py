@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 _SHARED = frozenset({"addresses", "archive", "connections", "output", "transfer_events"})
 """Modules of this folder that are no kinds of place."""
 
+_MADE = ("dockerfile", "modelcar", "modelpack", "modelpack-tar")
+"""Outputs of `export`: they are made from what the image was made from."""
+
 
 @cache
 def kinds() -> Mapping[str, str]:
     """Returns the kinds of outputs with their modules. A kind is the module's name with dashes."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     modules = {name.replace("_", "-"): f"{__name__}.{name}" for name in names if name not in _SHARED}
-    return {**modules, "dockerfile": "modelcrate.export.dockerfile"}
+    return {**modules, **{name: f"modelcrate.export.{name.replace('-', '_')}" for name in _MADE}}
 
 
 def parse(text: str) -> Output:

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from modelcrate.images.artifact import make_document
 from modelcrate.images.image import ANNOTATION, layer_annotations
 from modelcrate.images.image_config import timestamp
+from modelcrate.images.modelpack import ARTIFACT, CONFIG, ModelConfig, encode_config, encode_manifest, tar_type
 from modelcrate.images.reading import read_codec, read_inputs
 from modelcrate.workspace.record import ModelRecord, ModelTar, check_name, check_texts
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, canonical_json, parse_object
@@ -20,15 +20,7 @@ from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.recipe import Layer
 
-ARTIFACT = "application/vnd.cncf.model.manifest.v1+json"
-CONFIG = "application/vnd.cncf.model.config.v1+json"
-
-_WEIGHTS = "application/vnd.cncf.model.weight.v1."
-_TYPES = {
-    MediaType.LAYER: _WEIGHTS + "tar",
-    MediaType.LAYER_GZIP: _WEIGHTS + "tar+gzip",
-    MediaType.LAYER_ZSTD: _WEIGHTS + "tar+zstd",
-}
+_TYPES = {each: tar_type("weight", each) for each in (MediaType.LAYER, MediaType.LAYER_GZIP, MediaType.LAYER_ZSTD)}
 """Media types of layers in an image, and of the same bytes in a ModelPack artifact."""
 _IMAGE_TYPES = {model: image for image, model in _TYPES.items()}
 _CODECS = {MediaType.LAYER: "none", MediaType.LAYER_GZIP: "gzip", MediaType.LAYER_ZSTD: "zstd"}
@@ -48,9 +40,10 @@ class ModelDocuments:
 
 def encode(record: ModelRecord) -> ModelDocuments:
     """Returns the documents of a record."""
-    config = Literal(canonical_json(_config(record)), CONFIG)
+    facts = ModelConfig(record.name, str(record.version), record.created, record.framework)
+    config = encode_config(facts, [each.layer.diff_id for each in record.layers])
     layers = [_descriptor(each) for each in record.layers]
-    return ModelDocuments(config, make_document(ARTIFACT, config.descriptor, layers, _annotations(record)))
+    return ModelDocuments(config, encode_manifest(config.descriptor, layers, _annotations(record)))
 
 
 def read_config_descriptor(manifest: bytes, where: str) -> Descriptor:
@@ -82,15 +75,6 @@ def decode(manifest: bytes, config: bytes, where: str) -> ModelRecord:
         return _record(document, facts)
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
         raise IntegrityError(f"is not a valid registered model: {fault!r:.200}", where=where) from None
-
-
-def _config(record: ModelRecord) -> dict[str, Any]:
-    """Returns ModelPack's config: name, version, format, and the diff ids of the layers."""
-    return {
-        "descriptor": {"createdAt": timestamp(record.created), "name": record.name, "version": str(record.version)},
-        "config": {"format": record.framework} if record.framework else {},
-        "modelfs": {"type": "layers", "diffIds": [str(each.layer.diff_id) for each in record.layers]},
-    }
 
 
 def _annotations(record: ModelRecord) -> dict[str, str]:

@@ -29,6 +29,7 @@ FULL = Project(
     Codecs("gzip", models="none"),
     datetime(2026, 1, 1, tzinfo=UTC),
     contracts=("oip", "azureml"),
+    modelcar=True,
 )
 
 

@@ -13,12 +13,13 @@ import pytest
 
 from modelcrate.config import Config
 from modelcrate.events import ignore_event
+from modelcrate.images.modelpack import ARTIFACT, CONFIG
 from modelcrate.pipeline.register_model import Registration, change, register
 from modelcrate.transports.connections import Connections
 from modelcrate.workspace.backend import WorkspaceBackend, format_tag
 from modelcrate.workspace.download import download
 from modelcrate.workspace.find import ModelQuery, get_model, list_models, open_layers
-from modelcrate.workspace.manifest import ARTIFACT, CONFIG, read_config_descriptor
+from modelcrate.workspace.manifest import read_config_descriptor
 from modelcrate.workspace.opening import open_workspace
 from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.content import Digest

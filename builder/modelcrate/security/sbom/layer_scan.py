@@ -24,7 +24,7 @@ from modelcrate.security.sbom.installed import InstalledPackage
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.kinds.model import MODELS, ROOT
+from modelcrate_layers.kinds.model import CAR, MODELS, ROOT
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.reader import MemberKind, read_tar
 from modelcrate_layers.tar.recipe import RecipeBlob, Tally
@@ -82,7 +82,8 @@ def scan_layer(layer: ImageLayer, known_facts: KnownFacts = NO_FACTS) -> LayerCo
     Raises:
         IntegrityError: An existing layer differs from its diff id.
     """
-    return _collected(layer_files(layer), known_facts)
+    own = layer.name.partition(" ")[0] if layer.role == "model" else ""
+    return _collected(layer_files(layer), known_facts, own)
 
 
 def is_local(layer: ImageLayer) -> bool:
@@ -147,7 +148,8 @@ def _members(layer: ImageLayer) -> Iterator[LayerFile]:
         )
 
 
-def _collected(items: Iterator[LayerFile], known_facts: KnownFacts) -> LayerContents:
+def _collected(items: Iterator[LayerFile], known_facts: KnownFacts, own: str) -> LayerContents:
+    """Returns what the files of a layer say. In a modelcar's layer, files below `models` are of the model `own` (`NAME:VERSION`)."""
     parts: list[InstalledPackage] = []
     files: list[ModelFile] = []
     copyrights: dict[str, str] = {}
@@ -158,9 +160,10 @@ def _collected(items: Iterator[LayerFile], known_facts: KnownFacts) -> LayerCont
             parts += installed.wheel(item.small(MAX_TEXT))
         elif item.path.endswith(b".json") and _CONDA.fullmatch(item.path):
             parts += installed.conda(item.small(MAX_TEXT))
-        elif match := _MODEL.fullmatch(item.path):
-            name, version, inner = match.groups()
-            model = f"{show(name)}:{version.decode()}"
+        elif (match := _MODEL.fullmatch(item.path)) or (own and item.path.startswith(CAR + b"/")):
+            model, inner = own, item.path[len(CAR) + 1 :]
+            if match:
+                model, inner = f"{show(match[1])}:{match[2].decode()}", match[3]
             counts[model] += 1
             file = _model_file(item, model, inner, known_facts, counts[model] > MANY)
             if file is None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from modelcrate_layers.kinds.model import ALONE, MODELS, MOST, ROOT, TOGETHER, ModelLayer, folder, model_layers
+from modelcrate_layers.kinds.model import ALONE, CAR, MODELS, MOST, ROOT, TOGETHER, ModelLayer, folder, model_layers
 from modelcrate_layers.tar.listing import Listing
-from modelcrate_layers.tar.tree import Entry, Kind, Tree, directory, file
+from modelcrate_layers.tar.tree import Entry, Kind, Tree, directory, file, symlink
 from support.trees import Claimed
 
 HOME = folder("m", 1)
@@ -93,3 +93,38 @@ def test_a_layer_owns_the_applications_folder_and_nothing_above() -> None:
 def test_a_name_that_is_no_text_is_shown() -> None:
     entries = (file(HOME + b"/\x1b[31m\xff", Claimed(ALONE)), file(HOME + b"/z", Claimed(ALONE)))
     assert [layer.name for layer in model_layers("m", 1, Listing(entries))] == ["m:1 \\x1b[31m\\xff", "m:1 z"]
+
+
+def placed(layer: ModelLayer) -> dict[str, str]:
+    """Path to kind, of the files and links of a layer."""
+    return {each.path.decode(): each.kind.name for each in layer.tree().entries if each.kind is not Kind.DIRECTORY}
+
+
+def test_a_modelcar_has_what_a_folder_holds_and_a_file_below_models() -> None:
+    (layer,) = model_layers("m", 1, listing(a=1, deep__b=2), CAR, azure=False)
+    assert placed(layer) == {"models/a": "FILE", "models/deep/b": "FILE"}
+    assert layer.tree().roots == (CAR,)
+    (alone,) = model_layers("m", 1, Listing((file(HOME + b"/m.bin", Claimed(3)),)), CAR + b"/m", azure=False)
+    assert placed(alone) == {"models/m/m.bin": "FILE"}
+
+
+def test_a_layer_for_both_places_has_each_file_once_and_a_hard_link_to_it() -> None:
+    inside = HOME + b"/top/"
+    entries = (directory(HOME + b"/top"), file(inside + b"a", Claimed(1), 0o775), symlink(inside + b"b", b"a"))
+    (layer,) = model_layers("m", 1, Listing(entries), CAR)
+    here = inside.decode()
+    assert placed(layer) == {"models/a": "FILE", "models/b": "SYMLINK", f"{here}a": "HARD_LINK", f"{here}b": "SYMLINK"}
+    linked = {each.path: each for each in layer.tree().entries}[inside + b"a"]
+    assert (linked.link, linked.mode, linked.size) == (b"models/a", 0o775, 0)
+    assert layer.materials().size == 1
+
+
+def test_layers_of_the_same_files_at_other_places_are_others() -> None:
+    found = listing(a=1)
+    alike = [
+        model_layers("m", 1, found),
+        model_layers("m", 1, found, CAR),
+        model_layers("m", 1, found, CAR, azure=False),
+        model_layers("m", 1, found, CAR + b"/m", azure=False),
+    ]
+    assert len({layer.fingerprint for (layer,) in alike}) == 4
