@@ -11,6 +11,7 @@ import pytest
 
 import modelcrate
 from modelcrate.config import Config
+from modelcrate.export import modelpack
 from modelcrate.images.reading import Found
 from modelcrate.images.unpack import unpack
 from modelcrate.transports.addresses import find
@@ -296,3 +297,37 @@ def test_a_model_needs_no_project(shape: str, settings: Config, tmp_path: Path) 
         modelcrate.export_model(tmp_path / "none", f"{shape}:oci:{tmp_path}/none:1", settings=settings)
     with pytest.raises(UserError, match="no output"):
         modelcrate.export_model(folder, settings=settings)
+
+
+def test_a_swapped_model_is_below_models_as_the_old_one_was(settings: Config, tmp_path: Path) -> None:
+    layout = f"oci:{tmp_path}/all"
+    written(
+        shaped_project(tmp_path / "project", "modelcar: true\n"), f"{layout}:both", settings, f"modelcar:{layout}:car"
+    )
+    (tmp_path / "new.bin").write_bytes(b"new weights")
+    modelcrate.swap_model(f"{layout}:both", tmp_path / "new.bin", output=f"{layout}:new", settings=settings)
+    (tmp_path / "out").mkdir()
+    unpack([layer.blob for layer in judged(f"{layout}:new", settings).image().layers], tmp_path / "out")
+    assert contents(tmp_path / "out/models") == {"new.bin": b"new weights"}
+    assert contents(tmp_path / "out/var/azureml-app/azureml-models/shaped/3") == {"new.bin": b"new weights"}
+    with pytest.raises(UserError, match="can't be swapped"):
+        modelcrate.swap_model(f"{layout}:car", tmp_path / "new.bin", output=f"{layout}:new", settings=settings)
+
+
+def test_a_bill_of_materials_names_the_files_of_an_image_that_is_a_modelcar(settings: Config, tmp_path: Path) -> None:
+    project = shaped_project(tmp_path / "project", "modelcar: true\n")
+    built = modelcrate.build(project, outputs=f"oci:{tmp_path}/image:1", sbom=True, settings=settings)
+    (bill,) = [each for each in built.image.images[0].attached if "spdx" in each.kind]
+    document = json.loads(b"".join(bill.blobs[-1].chunks()))
+    assert {"model.safetensors", "README.md"} <= {each["name"] for each in document["packages"]}
+
+
+def test_more_files_than_a_manifest_can_name_are_refused(
+    settings: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is that of registries, 4 MiB: some 9,000 files."""
+    monkeypatch.setattr(modelpack, "MAX_MANIFEST", 2000)
+    folder = model_folder(tmp_path / "model")
+    with pytest.raises(UserError, match="more than one manifest can name") as refused:
+        modelcrate.export_model(folder, f"modelpack:oci:{tmp_path}/pack:1", settings=settings)
+    assert "modelpack-tar" in refused.value.hint

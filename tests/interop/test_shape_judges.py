@@ -1,4 +1,5 @@
-"""Other people's readers take our modelcars and ModelPack artifacts: KServe's storage initializer, olot, ORAS, skopeo and podman."""
+"""Other people's readers take our modelcars and ModelPack artifacts: KServe's storage initializer, olot, ORAS, skopeo,
+podman and containerd."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.azure import environment
-from support.engines import podman
+from support.engines import containerd, podman
 from support.real_registry import Running
 from support.shaped import contents, shaped_project
 from support.shared_command import Modelcrate
@@ -122,3 +123,21 @@ def test_podman_mounts_a_modelcar_as_kubernetes_mounts_a_volume(modelcrate: Mode
             assert contents(tmp_path / "volume") == contents(project / "model")
         finally:
             engine("image", "unmount", name)
+
+
+def test_containerd_mounts_a_modelcar_for_either_platform(modelcrate: Modelcrate, tmp_path: Path) -> None:
+    """A container runtime asks an index for its own platform, even where nothing is run."""
+    project = shaped_project(tmp_path / "project", "platforms: [linux/amd64, linux/arm64]\n")
+    modelcrate.said("build", project, "-o", f"modelcar:oci-archive:{tmp_path}/car.tar")
+    with containerd() as client:
+        for platform in ("linux/amd64", "linux/arm64"):
+            name = f"docker.io/library/car-{platform[-5:]}"
+            root = tmp_path / platform[-5:]
+            root.mkdir()
+            options = ("--index-name", name, "--platform", platform, *client.snapshots)
+            client("images", "import", *options, tmp_path / "car.tar")
+            client("images", "mount", "--platform", platform, *client.snapshots, name, root)
+            try:
+                assert contents(root / "models") == contents(project / "model")
+            finally:
+                client("images", "unmount", *client.snapshots, root)

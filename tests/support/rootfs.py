@@ -12,7 +12,22 @@ from pathlib import Path
 
 from modelcrate_layers.content import Literal, MediaType
 
-PROGRAMS = ("sh", "cat", "id", "ln", "ls", "sleep", "touch", "env", "perl", "hostname", "kill", "mkdir", "chmod", "readlink")
+PROGRAMS = (
+    "sh",
+    "cat",
+    "id",
+    "ln",
+    "ls",
+    "sleep",
+    "touch",
+    "env",
+    "perl",
+    "hostname",
+    "kill",
+    "mkdir",
+    "chmod",
+    "readlink",
+)
 
 SERVER = r"""
 $| = 1; $SIG{TERM} = sub { print "bye\n"; exit 7 }; $SIG{CHLD} = "IGNORE";

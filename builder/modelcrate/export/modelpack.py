@@ -1,6 +1,6 @@
 """`modelpack:REF`: the models as a ModelPack artifact whose layers are the files themselves, one each, under the paths that they have.
 
-This is what modctl, llmman and vLLM's plugin of it, ORAS and Kubernetes' model volumes read (see `images.modelpack`).
+ORAS, modctl and llmman read such layers, each in its way: by the title, by ModelPack's annotation, and weights with their configuration alone.
 """
 
 from __future__ import annotations

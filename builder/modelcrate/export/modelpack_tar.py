@@ -9,7 +9,7 @@ from modelcrate.events import Notice
 from modelcrate.export.model_shapes import ARTIFACT_PLACES, PLACE, Making, ShapeOutput, parse_shape
 from modelcrate.export.modelcar import car_layers
 from modelcrate.export.modelpack import ArtifactLayer, artifact, content
-from modelcrate.images.image import Deliverable
+from modelcrate.images.image import Deliverable, ImageLayer
 from modelcrate.images.modelpack import FILEPATH, UNTESTED, content_of, tar_type
 from modelcrate_layers.content import Descriptor
 from modelcrate_layers.kinds.model import CAR, ModelLayer
@@ -28,7 +28,7 @@ def make(making: Making) -> Deliverable:
     """Returns the artifact."""
     layers, formats = [], set()
     for kind, layer in car_layers(making):
-        _notify(kind, making)
+        _notify(kind, layer, making)
         contents = [content(each) for each in kind.files if each.kind is Kind.FILE]
         formats |= {each.format for each in contents if each.format}
         plain = layer.layer.descriptor
@@ -43,8 +43,14 @@ def make(making: Making) -> Deliverable:
     return artifact(making, layers, formats)
 
 
-def _notify(kind: ModelLayer, making: Making) -> None:
-    """Says which files modctl does not unpack from a tar: links, and those with two dots anywhere in their paths."""
+def _notify(kind: ModelLayer, layer: ImageLayer, making: Making) -> None:
+    """Says what modctl does not read: compressed tars, and in a tar links, and paths with two dots anywhere."""
+    if layer.layer.codec.name != "none":
+        making.emit(
+            Notice(
+                f"the layer {layer.name} is in {layer.layer.codec.name}, which modctl does not read: codec: {{models: none}}"
+            )
+        )
     for each in kind.files:
         if each.kind is Kind.SYMLINK:
             making.emit(
