@@ -154,10 +154,12 @@ def test_two_passes_over_two_copies_give_the_same_bytes(make: Callable[[Path], L
     assert layers[0] == layers[1] == measure(Recipe(trees[0], codec.zstd()))
 
 
-@pytest.mark.parametrize("name", ["none", "stored", "spliced", "gzip", "zstd"])
+@pytest.mark.parametrize("name", ["none", "stored", "spliced", "estargz", "gzip", "zstd"])
 def test_an_image_of_it_is_valid(make: Callable[[Path], LayerKind], tmp_path: Path, name: str) -> None:
     kind = make(tmp_path)
-    recipe = Recipe(kind.tree(), codec.named(name))
+    if name == "estargz" and not kind.materials().deflated:
+        return  # such a layer has another codec under this setting
+    recipe = Recipe.of(kind.tree(), codec.named(name))
     layer = measure(recipe)
     placed = ImageLayer(kind.role, kind.name, layer, RecipeBlob(recipe, layer), key=kind.key())
     made = image.assemble(Platform("linux", "amd64"), {}, [placed], RunSpec())

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.kinds.wheels import WheelsLayer
 from modelcrate_layers.tar import codec, splice
-from modelcrate_layers.tar.codec import SPLICED
+from modelcrate_layers.tar.codec import ESTARGZ, SPLICED
 from modelcrate_layers.tar.recipe import Recipe, RecipeBlob, measure
 from modelcrate_layers.tar.tree import Tree
 from modelcrate_layers.tar.writer import Tar
+from support.estargz import assert_valid_estargz
 from support.trees import trees
 from support.wheels import store, wheel_bytes
 
@@ -51,6 +52,9 @@ def test_a_row_unpacks_to_the_tar_and_splits_anywhere(found: dict[str, bytes], d
         for _ in range(5):
             start = data.draw(st.integers(0, len(row)))
             assert b"".join(recipe.chunks(start)) == row[start:]
+        indexed = Recipe.of(tree, ESTARGZ)
+        measured = measure(indexed)
+        assert_valid_estargz(b"".join(RecipeBlob(indexed, measured).chunks()), measured.descriptor.annotations)
         tar = b"".join(Tar(tree.entries))
     rest, plain = row, b""
     while rest:

@@ -29,6 +29,7 @@ from modelcrate.transports import docker_archive, oci_archive
 from modelcrate.transports.oci import LayoutCollection
 from modelcrate_layers.content import Descriptor
 from modelcrate_layers.store import Layout
+from support.estargz import assert_valid_estargz
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -256,6 +257,8 @@ def _layer(collection: Collection, descriptor: Descriptor, diff_id: str, below: 
     assert plain.digest == diff_id, f"the diff id is {plain.digest}, not {diff_id}"
     if "tar-size" in notes:
         assert plain.size == int(notes["tar-size"])
+    if "containerd.io/snapshot/stargz/toc.digest" in descriptor.annotations:
+        assert_valid_estargz(b"".join(collection.blob(descriptor).chunks()), descriptor.annotations)
     if "codec" in notes:
         assert re.fullmatch(rf"{name}(-\d+@.+)?", notes["codec"]), f"{notes['codec']} in a {descriptor.media_type}"
     return len(below.known[key])

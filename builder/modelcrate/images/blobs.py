@@ -35,4 +35,4 @@ class DeferredBlob:
             yield from self.store.blob(self.descriptor).chunks(start)
             return
         self.fetch(self.kind)
-        yield from RecipeBlob(Recipe(self.kind.tree(), self.layer.codec), self.layer).chunks(start)
+        yield from RecipeBlob(Recipe.of(self.kind.tree(), self.layer.codec), self.layer).chunks(start)

@@ -23,6 +23,7 @@ from modelcrate_layers.content import (
 )
 from modelcrate_layers.content import Literal as LiteralBlob
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar import estargz
 from modelcrate_layers.tar.recipe import Layer
 
 Origin = Literal["built", "known", "reused"]
@@ -84,9 +85,9 @@ class ImageLayer:
             notes["layer.inputs"] = inputs
         if self.key is not None:
             notes["layer.key"] = str(self.key)
-        return Descriptor(
-            plain.media_type, plain.digest, plain.size, {ANNOTATION + key: notes[key] for key in sorted(notes)}
-        )
+        ours = {ANNOTATION + key: notes[key] for key in sorted(notes)}
+        theirs = {key: plain.annotations[key] for key in estargz.NOTES if key in plain.annotations}
+        return Descriptor(plain.media_type, plain.digest, plain.size, ours | theirs)
 
 
 def layer_annotations(inputs: Sequence[str]) -> str:
@@ -139,7 +140,7 @@ class Image:
 
     @property
     def id(self) -> Digest:
-        """The image id of Docker: the digest of the config. It does not depend on the codecs."""
+        """The image id of Docker: the digest of the config. It does not depend on the codecs, but for eStargz."""
         return self.config.descriptor.digest
 
     @property

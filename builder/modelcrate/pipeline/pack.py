@@ -154,7 +154,7 @@ class Packer:
         begun = time.time_ns()
         tree = planned.kind.tree()
         choice = choose_codec(planned.policy, tree, deflated=planned.kind.materials().deflated)
-        recipe = Recipe(tree, choice.codec)
+        recipe = Recipe.of(tree, choice.codec)
         tar, label = self.sinks.hashed(planned, recipe.tar), f"{planned.role}: {planned.name}"
         measuring = Measuring.of(recipe, TrackedChunks(tar, label, recipe.tar.size, self.emit))
         measuring.key = str(planned.cache_key)

@@ -6,7 +6,7 @@ The only place that compresses. The same codec (name, version, level) gives the 
 - gzip has a frame of our own (no time, no name, OS byte 255) round ISA-L's deflate, level 2: levels 1 and 2 gave equal bytes
   under Nehalem, Haswell and AVX-512 code paths, level 3 did not. It is fed in blocks of equal length.
 - gzip at level 0 packs nothing, and no library decides its bytes: `stored` is stored blocks (RFC 1951, 3.2.4), for consumers that refuse a
-  plain tar; `spliced` is made of streams that are deflated already (see `splice`).
+  plain tar; `spliced` and `estargz` are made of streams that are deflated already (see `splice` and `estargz`).
 """
 
 from __future__ import annotations
@@ -103,6 +103,9 @@ STORED = Codec("gzip", "stored-1", 0)
 SPLICED = Codec("gzip", "spliced-1", 0)
 """gzip of files that are deflated already, as they are; the version is that of the rules in `splice`, which makes it from a tree."""
 
+ESTARGZ = Codec("gzip", "estargz-1", 0)
+"""The same with a table of its files; the version is that of the rules in `estargz`, which makes it from a tree."""
+
 
 def of_policy(policy: str, *, deflated: bool = False) -> tuple[Codec, ...]:
     """Returns the codecs between which a setting leaves the choice, the first for what compresses, the last for what doesn't; or the only one.
@@ -114,13 +117,15 @@ def of_policy(policy: str, *, deflated: bool = False) -> tuple[Codec, ...]:
     match policy:
         case "auto" | "auto-gzip" | "fast" if deflated:
             return (SPLICED,)
+        case "estargz" if deflated:
+            return (ESTARGZ,)
         case "auto":
             return (zstd(), NONE)
         case "small":
             return (zstd(_SMALL_LEVEL), NONE)
         case "fast":
             return (NONE,)
-        case "auto-gzip":
+        case "auto-gzip" | "estargz":
             return (gzip(), STORED)
     return (named(policy),)
 
@@ -136,9 +141,11 @@ def named(name: str) -> Codec:
             return STORED
         case "spliced":
             return SPLICED
+        case "estargz":
+            return ESTARGZ
         case "zstd":
             return zstd()
-    raise UserError(f"unknown codec {name!r}", hint="known are none, stored, spliced, gzip and zstd")
+    raise UserError(f"unknown codec {name!r}", hint="known are none, stored, spliced, estargz, gzip and zstd")
 
 
 def gain(sample: bytes) -> float:

@@ -12,14 +12,15 @@ from dataclasses import field
 from functools import partial
 from operator import itemgetter
 from struct import Struct
+from types import MappingProxyType
 from typing import Any, Self
 
 from modelcrate_layers.content import Descriptor, Digest, canonical_json, verified
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar import codec as codecs
-from modelcrate_layers.tar import splice, writer
-from modelcrate_layers.tar.codec import SPLICED, Codec
+from modelcrate_layers.tar import estargz, splice, writer
+from modelcrate_layers.tar.codec import ESTARGZ, SPLICED, Codec
 from modelcrate_layers.tar.sources import FileRange, Source
 from modelcrate_layers.tar.tree import Entry, Tree
 from modelcrate_layers.tar.writer import Tar
@@ -66,12 +67,26 @@ class Layer:
             raise IntegrityError(f"not the record of a layer: {fault!r}") from None
 
 
+_ROWS = {SPLICED: splice.stream, ESTARGZ: estargz.stream}
+"""The codecs whose layers are made from a tree, and not from its tar."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A tree, and how its tar is to be stored."""
+    """A tree, and how its tar is to be stored. Under ESTARGZ the tree has its table already: see `of`."""
 
     tree: Tree
     codec: Codec
+
+    @classmethod
+    def of(cls, tree: Tree, codec: Codec) -> Self:
+        """Returns the recipe of a layer's own entries. Under ESTARGZ all files are read, for the table of the layer."""
+        return cls(estargz.with_index(tree) if codec == ESTARGZ else tree, codec)
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """The annotations without which others do not read the layer as what it is."""
+        return estargz.notes(self.tree) if self.codec == ESTARGZ else {}
 
     @property
     def tar(self) -> Tar:
@@ -82,18 +97,18 @@ class Recipe:
         """Yields the stored bytes from `start` on. Where nothing is compressed, what is before `start` is not even read."""
         if self.codec.name == "none":
             return writer.stream(self.tree.entries, start)
-        if self.codec == SPLICED:
-            return splice.stream(self.tree.entries, start)
+        if self.codec in _ROWS:
+            return _ROWS[self.codec](self.tree.entries, start)
         return codecs.after(self.codec.encode(self.tar, self.tar.size), start)
 
     def encode(self, tar: Iterable[bytes]) -> Iterator[bytes]:
         """Yields the stored bytes, while the bytes of the tar are taken from a pass over it. A row takes them all first: that checks its files."""
-        if self.codec != SPLICED:
+        if self.codec not in _ROWS:
             yield from self.codec.encode(tar, self.tar.size)
             return
         for _ in tar:
             pass
-        yield from splice.stream(self.tree.entries)
+        yield from self.chunks()
 
     def stored(self, codec: Codec) -> Recipe:
         """Returns the same tree, stored in another way."""
@@ -132,16 +147,22 @@ class Measuring:
     key: str | None = None
 
     def __init__(
-        self, tar_chunks: Iterable[bytes], codec: Codec, tar_size: int | None = None, encode: Encode | None = None
+        self,
+        tar_chunks: Iterable[bytes],
+        codec: Codec,
+        tar_size: int | None = None,
+        encode: Encode | None = None,
+        notes: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._chunks, self.codec, self.tar_size = tar_chunks, codec, tar_size
         self._encode: Encode = encode or partial(codec.encode, size=tar_size)
         self._layer: Layer | None = None
+        self._notes = notes
 
     @classmethod
     def of(cls, recipe: Recipe, tar: Iterable[bytes] | None = None) -> Self:
         """Returns the pass over a recipe, whose tar size is known beforehand. `tar` is its tar, where something looks at that as it passes."""
-        return cls(recipe.tar if tar is None else tar, recipe.codec, recipe.tar.size, recipe.encode)
+        return cls(recipe.tar if tar is None else tar, recipe.codec, recipe.tar.size, recipe.encode, recipe.notes)
 
     @property
     def length(self) -> int | None:
@@ -166,7 +187,7 @@ class Measuring:
             if stored is not plain:
                 stored.add(chunk)
             yield chunk
-        descriptor = Descriptor(self.codec.media_type, stored.digest, stored.size)
+        descriptor = Descriptor(self.codec.media_type, stored.digest, stored.size, dict(self._notes))
         self._layer = Layer(descriptor, plain.digest, plain.size, self.codec)
 
 

@@ -37,25 +37,26 @@ Piece = bytes | Source
 
 def stream(entries: Iterable[Entry], start: int = 0) -> Iterator[bytes]:
     """Yields the row of these entries from byte `start` on, in pieces of about CHUNK. Files before it are not read."""
-    return gather(_members(entries, start))
+    return gather(members(pieces(entries), start))
 
 
-def pieces(entries: Iterable[Entry]) -> Iterator[Piece]:
-    """Yields the tar of these entries as the row divides it."""
-    literal, length, padding = [], 0, b""
+def pieces(entries: Iterable[Entry], end: bytes = writer.END) -> Iterator[Piece]:
+    """Yields the tar of these entries as the row divides it. `end` is what ends it, for a tar that goes on: nothing."""
+    literal, held, padding = [], 0, b""
     for entry in entries:
         head = padding + writer.header(entry)
         literal.append(head)
-        length += len(head)
+        held += len(head)
         source, padding = entry.source, b""
         filled = source is not None and source.size > 0
-        if filled or length >= LITERAL:
+        if filled or held >= LITERAL:
             yield b"".join(literal)
-            literal, length = [], 0
+            literal, held = [], 0
         if source is not None and filled:
             yield source
             padding = bytes(-source.size % writer.BLOCK)
-    yield b"".join([*literal, padding, writer.END])
+    if rest := b"".join([*literal, padding, end]):
+        yield rest
 
 
 def pack(literal: bytes) -> bytes:
@@ -73,16 +74,25 @@ def pack(literal: bytes) -> bytes:
     return bits.to_bytes(-(-count // 8), "little")
 
 
-def _members(entries: Iterable[Entry], start: int) -> Iterator[bytes]:
-    """The members' bytes; those before byte `start` are left out, and so is the reading that they would take."""
-    for piece in pieces(entries):
+def members(row: Iterable[Piece], start: int = 0) -> Iterator[bytes]:
+    """Yields the members' bytes; those before byte `start` are left out, and so is the reading that they would take."""
+    for piece in row:
         if not start:
             yield from _member(piece)
-        elif start < (length := _length(piece)):
+        elif start < (size := length(piece)):
             yield from codec.after(_member(piece), start)
             start = 0
         else:
-            start -= length
+            start -= size
+
+
+def length(piece: Piece) -> int:
+    """Returns the bytes of a member. A file is not read for it."""
+    if isinstance(piece, bytes):
+        return len(_literal(piece))
+    if isinstance(piece, ZipMember) and piece.deflated:
+        return len(FRAME_HEAD) + piece.packed + FRAME_TAIL
+    return codec.stored_length(piece.size)
 
 
 def _member(piece: Piece) -> Iterable[bytes]:
@@ -91,15 +101,6 @@ def _member(piece: Piece) -> Iterable[bytes]:
     if isinstance(piece, ZipMember) and piece.deflated:
         return _raw(piece)
     return STORED.encode(piece.chunks(), piece.size)
-
-
-def _length(piece: Piece) -> int:
-    """The bytes of a member. A file is not read for it."""
-    if isinstance(piece, bytes):
-        return len(_literal(piece))
-    if isinstance(piece, ZipMember) and piece.deflated:
-        return len(FRAME_HEAD) + piece.packed + FRAME_TAIL
-    return codec.stored_length(piece.size)
 
 
 def _literal(data: bytes) -> bytes:
