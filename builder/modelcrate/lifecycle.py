@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from modelcrate.bundles.create import Made as BundleMade
     from modelcrate.bundles.inventory import Inventory
     from modelcrate.maintenance.outdated import Report
-    from modelcrate.pipeline.receipt import Receipt
     from modelcrate.transports.output import Delivered
 
 
@@ -104,7 +103,7 @@ def export_model(
     workspace: str = "",
     settings: Config | None = None,
     emit: Emit | None = None,
-) -> Receipt:
+) -> tuple[Delivered, ...]:
     """Writes a model alone: for KServe, for volumes of Kubernetes, or for those who read ModelPack.
 
     Args:
@@ -115,7 +114,7 @@ def export_model(
         emit: Gets the events.
 
     Returns:
-        The receipt, with what was written to each output.
+        What was written to each output, with its digest.
 
     Raises:
         UserError: No output is named, or one can't have the model.

@@ -289,9 +289,14 @@ def test_without_a_project_there_is_nothing_to_shape(shape: str, settings: Confi
 def test_a_model_needs_no_project(shape: str, settings: Config, tmp_path: Path) -> None:
     folder = model_folder(tmp_path / "My model", links=False)
     (folder / "with..dots.txt").unlink()
-    receipt = modelcrate.export_model(folder, f"{shape}:oci:{tmp_path}/alone:1", settings=settings)
-    assert receipt.outputs[0].kind == shape
+    (done,) = modelcrate.export_model(folder, f"{shape}:oci:{tmp_path}/alone:1", settings=settings)
     found = judged(f"oci:{tmp_path}/alone:1", settings)
+    assert (done.kind, done.digest) == (shape, found.descriptor.digest)
+    both = modelcrate.export_model(
+        folder, f"{shape}:oci:{tmp_path}/both:1", f"oci:{tmp_path}/both:image", settings=settings
+    )
+    assert both[0].digest == done.digest
+    assert_valid_layout(tmp_path / "both")
     assert files_in(found, shape, tmp_path / "out") == contents(folder)
     with pytest.raises(SourceError, match="not there"):
         modelcrate.export_model(tmp_path / "none", f"{shape}:oci:{tmp_path}/none:1", settings=settings)

@@ -151,15 +151,16 @@ def _download(args: argparse.Namespace, console: Console) -> None:
 def _export(args: argparse.Namespace, console: Console) -> None:
     from modelcrate import transports
     from modelcrate.export.export_model import PLATFORMS, export_model
+    from modelcrate.pipeline.receipt import output_facts
     from modelcrate.pipeline.swap_model import registered_or_path
-    from modelcrate.render.text import receipt_text
 
     outputs = [transports.parse(text) for text in args.output]
     model = registered_or_path(args.model)
     with console.session() as session:
         place = "" if isinstance(model, Path) else workspace(args, session.connections).address
-        receipt = export_model(model, outputs, session, place, args.platform or PLATFORMS)
-    console.print_result(receipt.json(), receipt_text(receipt, reasons=args.verbose))
+        done = export_model(model, outputs, session, place, args.platform or PLATFORMS)
+    lines = [(f"{each.kind}:{each.target}", str(each.digest), f"{format_size(each.sent)} written") for each in done]
+    console.print_result([output_facts(each) for each in done], format_table(lines))
 
 
 def _tag(args: argparse.Namespace, console: Console) -> None:

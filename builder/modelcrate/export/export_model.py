@@ -6,11 +6,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from modelcrate.pipeline.receipt import Receipt
+from modelcrate.export.model_shapes import ShapeOutput
 from modelcrate.pipeline.request import Request
 from modelcrate.pipeline.session import Session
 from modelcrate.project.values import Model, Project, RegisteredModel, ScratchBase, model_name
-from modelcrate.transports.output import Output
+from modelcrate.transports.output import Delivered, Output
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import SourceError, UserError
 
@@ -24,15 +24,18 @@ def export_model(
     session: Session,
     workspace: str = "",
     platforms: Sequence[Platform] = PLATFORMS,
-) -> Receipt:
+) -> tuple[Delivered, ...]:
     """Writes a model to outputs. The gates look at it as in every build.
 
     Args:
         model: A file or folder, or a registered model.
-        outputs: Where it goes.
-        session: Builds it; it is open.
+        outputs: Where it goes: shapes, or any other outputs for an image with the model where Azure's scripts look.
+        session: Prepares it, and builds an image where one is wanted; it is open.
         workspace: Where the registered model is.
         platforms: The platforms that its image is for.
+
+    Returns:
+        What was written, in the order of the outputs.
 
     Raises:
         UserError: No output is named.
@@ -45,7 +48,12 @@ def export_model(
         wanted.name, None, (wanted,), base=ScratchBase(), platforms=tuple(platforms), workspace=workspace or None
     )
     place = wanted.path.parent if isinstance(wanted, Model) else Path.cwd()
-    return session.build(Request(project, place, tuple(outputs), use_lock=False)).receipt
+    request = Request(project, place, tuple(outputs), use_lock=False)
+    shapes = [each for each in outputs if isinstance(each, ShapeOutput)]
+    if len(shapes) < len(outputs):
+        return session.build(request).receipt.outputs
+    prepared = session.prepare(request)  # no image is made, for which the model would be read once more
+    return tuple(each.prepared(prepared).write(None, session.connections, session.emit) for each in shapes)
 
 
 def _at(path: Path) -> Model:

@@ -70,13 +70,13 @@ class Making:
 
     Attributes:
         source: The prepared build.
-        image: What it has built.
+        image: What it has built; None where nothing but shapes is wanted.
         models: The models with their files.
         sink: Takes layers while they are measured.
     """
 
     source: Prepared
-    image: Image
+    image: Image | None
     models: tuple[ShapedModel, ...]
     connections: Connections
     sink: Sink
@@ -90,7 +90,7 @@ class Making:
     @property
     def shared(self) -> tuple[ImageLayer, ...]:
         """The image's layers of models, where they are those of a modelcar, too; else none."""
-        if not self.source.request.project.modelcar:
+        if self.image is None or not self.source.request.project.modelcar:
             return ()
         own = self.image.layers[len(self.source.plans[0].base) :]  # a base that modelcrate built may have models, too
         return tuple(each for each in own if each.role == "model")
@@ -124,6 +124,10 @@ class ShapeOutput:
         Raises:
             UserError: There is no prepared build, or it has no models.
         """
+        return self.write(image.images[0] if image.images else None, connections, emit)
+
+    def write(self, image: Image | None, connections: Connections, emit: Emit) -> Delivered:
+        """The same; without an image nothing is shared with one."""
         if self.source is None:
             raise UserError(
                 f"a {self.kind} is made from a project, not from an image",
@@ -140,7 +144,7 @@ class ShapeOutput:
             models = stack.enter_context(_gathered(self.source, connections))
             place = stack.enter_context(open_output(self.place, connections, emit))
             sink = place if isinstance(place, Sink) else Discard()
-            made = self.make(Making(self.source, image.images[0], models, connections, sink, emit))
+            made = self.make(Making(self.source, image, models, connections, sink, emit))
             done = place.deliver(made, connections, emit)
         return replace(done, kind=self.kind, target=self.target)
 

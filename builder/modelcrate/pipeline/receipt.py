@@ -41,7 +41,7 @@ class Receipt:
             "name": self.name,
             "digest": str(self.image.digest),
             **(images[0] if len(images) == 1 else {"images": images}),
-            "outputs": [_output(each) for each in self.outputs],
+            "outputs": [output_facts(each) for each in self.outputs],
             "timings": {step: round(seconds, 4) for step, seconds in self.timings.items()},
         }
 
@@ -69,7 +69,8 @@ def _layer(layer: ImageLayer) -> dict[str, Any]:
     }
 
 
-def _output(each: Delivered) -> dict[str, Any]:
+def output_facts(each: Delivered) -> dict[str, Any]:
+    """Returns what was written to one output, as the receipt has it."""
     return {
         "kind": each.kind,
         "target": each.target,
