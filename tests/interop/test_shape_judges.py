@@ -14,6 +14,7 @@ from support.engines import containerd, podman
 from support.real_registry import Running
 from support.shaped import contents, shaped_project
 from support.shared_command import Modelcrate
+from support.small_projects import served
 from support.tools import call, need, skopeo
 from support.validator import assert_valid_layout
 from support.waiting import HANG
@@ -74,6 +75,13 @@ def test_kserve_fetches_a_modelcar_and_an_image_that_is_one_and_no_other(
         done = judged(judge, FETCH, f"{car}:{tag}", tmp_path / "out" / tag)
         assert done.returncode == 0, done.stderr[-2000:]
         assert contents(tmp_path / "out" / tag) == contents(plain / "model")
+    whole = served(tmp_path / "served")
+    with open(whole / "modelcrate.yaml", "a") as text:
+        text.write("modelcar: true\ncodec: {default: gzip, models: none}\n")
+    modelcrate.said("build", whole, "-o", f"registry:{car}:served")
+    done = judged(judge, FETCH, f"{car}:served", tmp_path / "out" / "served")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert contents(tmp_path / "out" / "served") == {"model.bin": (whole / "model.bin").read_bytes()}
     assert "has no /models/ directory" in judged(judge, FETCH, f"{car}:image", tmp_path / "image").stderr
 
 
