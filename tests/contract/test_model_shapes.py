@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ from modelcrate.images.unpack import unpack
 from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Platform
-from modelcrate_layers.errors import CrateError, SourceError, UserError
+from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError
 from support import real_registry
 from support.artifact_validator import extract_as_modctl, resolve_as_llmman
 from support.shaped import contents, model_folder, shaped_project
-from support.validator import assert_valid_found, assert_valid_layout
+from support.shared_command import Modelcrate
+from support.validator import assert_valid_archive, assert_valid_found, assert_valid_layout
+from support.waiting import HANG
 
 SHAPES = ("modelcar", "modelpack", "modelpack-tar")
 
@@ -336,3 +339,26 @@ def test_more_files_than_a_manifest_can_name_are_refused(
     with pytest.raises(UserError, match="more than one manifest can name") as refused:
         modelcrate.export_model(folder, f"modelpack:oci:{tmp_path}/pack:1", settings=settings)
     assert "modelpack-tar" in refused.value.hint
+
+
+def test_a_shape_goes_to_standard_output_alone(settings: Config, tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "model")
+    done = modelcrate_command(settings, "model", "export", folder, "-o", "modelcar:oci-archive:-")
+    (tmp_path / "car.tar").write_bytes(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert assert_valid_archive(tmp_path / "car.tar").images == 2
+    project = shaped_project(tmp_path / "project")
+    refused = modelcrate_command(settings, "build", project, "-o", "modelpack:oci-archive:-", "--json")
+    assert refused.returncode == UserError.exit_code
+    assert b"can't share standard output" in refused.stderr
+
+
+def test_an_artifact_is_told_from_an_image(settings: Config, tmp_path: Path) -> None:
+    modelcrate.export_model(model_folder(tmp_path / "model"), f"modelpack:oci:{tmp_path}/pack:1", settings=settings)
+    with pytest.raises(IntegrityError, match="is an artifact of the type"):
+        modelcrate.find(f"oci:{tmp_path}/pack:1", settings=settings)
+
+
+def modelcrate_command(settings: Config, *words: str | Path) -> subprocess.CompletedProcess[bytes]:
+    command = Modelcrate(settings.home)
+    return subprocess.run(command.words(*words), env=command.environment, capture_output=True, timeout=HANG)

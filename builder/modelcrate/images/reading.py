@@ -184,6 +184,12 @@ def read_image(collection: Collection, descriptor: Descriptor) -> Image:
     if descriptor.media_type not in MediaType.MANIFESTS:
         raise IntegrityError(f"{descriptor.media_type!r:.100} is no image", where=collection.where)
     named = Descriptor.parse(manifest.get("config"))
+    if named.media_type not in _CONFIGS and (kind := manifest.get("artifactType")):
+        raise IntegrityError(
+            f"is an artifact of the type {kind!r:.100}, and no image",
+            where=collection.where,
+            hint="modelcrate copy and sign take it as it is",
+        )
     config = Literal(collection.read(named), named.media_type)
     settings = parse_object(config.data, collection.where)
     check_config(settings, collection.where)

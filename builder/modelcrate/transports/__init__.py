@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 _SHARED = frozenset({"addresses", "archive", "connections", "output", "transfer_events"})
 """Modules of this folder that are no kinds of place."""
 
-_MADE = ("dockerfile", "modelcar", "modelpack", "modelpack-tar")
+SHAPES = ("modelcar", "modelpack", "modelpack-tar")
+"""Outputs for the models of a project alone. Their targets are references, or other outputs with their kinds."""
+
+_MADE = ("dockerfile", *SHAPES)
 """Outputs of `export`: they are made from what the image was made from."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from modelcrate.events import Emit, track_chunks
 from modelcrate.images import artifact
 from modelcrate.images.image import Graph
+from modelcrate.transports import SHAPES
 from modelcrate_layers.atomic import incoming, write_all
 from modelcrate_layers.content import MAX_JSON, Blob, Descriptor, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError, MachineError, SourceError
@@ -131,7 +132,9 @@ class BlobSource:
 
 
 def is_stdout(kind: str, target: str) -> bool:
-    """Returns whether an output of this kind and target goes to standard output."""
+    """Returns whether an output of this kind and target goes to standard output, or a shape's, whose target may be an output."""
+    if kind in SHAPES:
+        kind, _, target = target.partition(":")
     return kind.endswith("-archive") and target.partition(":")[0] == STDOUT
 
 
