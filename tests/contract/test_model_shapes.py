@@ -307,6 +307,13 @@ def test_a_model_needs_no_project(shape: str, settings: Config, tmp_path: Path) 
         modelcrate.export_model(folder, settings=settings)
 
 
+def test_a_model_without_files_is_refused(shape: str, settings: Config, tmp_path: Path) -> None:
+    (tmp_path / "model" / "empty").mkdir(parents=True)
+    with pytest.raises(SourceError, match="has no files"):
+        modelcrate.export_model(tmp_path / "model", f"{shape}:oci:{tmp_path}/out:1", settings=settings)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_swapped_model_is_below_models_as_the_old_one_was(settings: Config, tmp_path: Path) -> None:
     layout = f"oci:{tmp_path}/all"
     written(

@@ -26,11 +26,12 @@ from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered, NameableOutput, Output, open_output
 from modelcrate.transports.registry import RegistryOutput
 from modelcrate_layers.atomic import scratch_folder
-from modelcrate_layers.errors import UserError
+from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.model import CAR, folder
 from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.tar.listing import Listing, list_path
+from modelcrate_layers.tar.tree import Kind
 
 if TYPE_CHECKING:
     from modelcrate.pipeline.prepare import Prepared
@@ -187,6 +188,8 @@ def _gathered(source: Prepared, connections: Connections) -> Iterator[tuple[Shap
                 listing = _unpacked(ready, named.name, named.version, place)
             else:
                 listing = Listing(entries)
+            if all(each.kind is not Kind.FILE for each in listing.entries):
+                raise SourceError(f"the model {named.name} has no files", hint="name a folder that has some, or a file")
             found.append(ShapedModel(named.name, named.version, listing, under))
         yield tuple(found)
 
