@@ -7,7 +7,6 @@ containers tools and Docker; the variables of GitHub's and GitLab's jobs; none. 
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -217,7 +216,7 @@ def _entry(entry: Mapping[str, Any], source: str) -> Credential | None:
 def _decoded(text: str, source: str) -> tuple[str, str]:
     try:
         name, colon, password = base64.b64decode("".join(text.split()), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # of base64, of UTF-8, and for a text that is not ASCII
         raise UserError(
             "an 'auth' that is not base64 of user:password", where=source, hint="log in again: modelcrate login HOST"
         ) from None

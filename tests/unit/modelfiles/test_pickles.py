@@ -538,3 +538,20 @@ def test_a_zip_at_the_end_of_a_tar_is_a_member_of_it() -> None:
     end = hidden.rindex(b"PK\5\6")
     hidden[end + 22 : end + 44] = hidden[end : end + 22]  # an end in what fills the last block
     assert worst(bytes(hidden), "m.tar") is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize("around", [list, tuple, dict], ids=["lists", "tuples", "dicts"])
+def test_containers_that_share_their_parts_take_no_time(around: type) -> None:
+    value: object = [1]
+    for _ in range(20):  # a billion billion paths lead to the innermost; the pickle has two kilobytes
+        value = dict.fromkeys("abcdefgh", value) if around is dict else around([value] * 8)
+    with processor_limit(10, around.__name__):
+        (found,) = judged(pickle.dumps(value))
+    assert found.verdict is Verdict.SAFE
+    assert {what for _, what in found.value.parts} == {around.__name__}
+
+
+def test_containers_as_deep_as_a_file_allows_are_read() -> None:
+    with processor_limit(10, "depth"):
+        (found,) = judged(b"\x80\x04)" + b"\x85" * 100_000 + b".")
+    assert (found.verdict, found.value.parts) == (Verdict.SAFE, (("0", "tuple"),))

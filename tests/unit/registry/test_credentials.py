@@ -229,6 +229,13 @@ def test_a_password_may_hold_colons_and_padding(tmp_path: Path) -> None:
     assert (found.username, found.password) == ("u", "a:b")
 
 
+@pytest.mark.parametrize("auth", ["no base64", "d\u00ff\u4e2d", "/w==", "====", "a"])
+def test_an_auth_that_is_not_base64_of_a_text_is_said(tmp_path: Path, auth: str) -> None:
+    with pytest.raises(UserError, match="not base64") as raised:
+        find(HOST, "x", RegistryConfig(auth_file=write(tmp_path / "auth.json", {"auths": {HOST: {"auth": auth}}})))
+    assert "modelcrate login" in raised.value.hint
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"auths": {"registry.example": {"auth": "%%%"}}}'])
 def test_a_broken_file_is_named_and_not_shown(tmp_path: Path, text: str) -> None:
     (tmp_path / "auth.json").write_text(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from modelcrate.modelfiles.pickle.findings import MadeDict, MadeList, MadeObject, NamedObject
 from modelcrate.modelfiles.pickle.vm import MAX_LIST
@@ -33,24 +34,36 @@ class PickledValue:
 
 
 def describe(value: object) -> PickledValue:
-    """Returns what the value on top of the interpreter's stack stands for."""
+    """Returns what the value on top of the interpreter's stack stands for. Of its parts only the kinds are looked at, however deep they are."""
+    kind, name = _kind_of(value)
     match value:
         case MadeObject():
             state = value.state if isinstance(value.state, MadeDict) else MadeDict()
             off = frozenset(key for key, each in state.items() if each is False)
-            return PickledValue("object", _class_of(value), tuple(_steps(state.get("steps"))), off)
+            return PickledValue(kind, name, tuple(_steps(state.get("steps"))), off)
         case MadeDict():
-            return PickledValue(
-                "dict", parts=tuple((key, _told(each)) for key, each in list(value.items())[:MAX_PARTS])
-            )
+            return PickledValue(kind, parts=tuple((key, _told(each)) for key, each in islice(value.items(), MAX_PARTS)))
         case MadeList() | tuple():
-            kind = "list" if isinstance(value, MadeList) else "tuple"
             return PickledValue(kind, parts=tuple((str(at), _told(each)) for at, each in enumerate(value[:MAX_PARTS])))
+    return PickledValue(kind, name)
+
+
+def _kind_of(value: object) -> tuple[str, str]:
+    """Returns the kind of a value, and the name of its class where it has one."""
+    match value:
+        case MadeObject():
+            return "object", _class_of(value)
+        case MadeDict():
+            return "dict", ""
+        case MadeList():
+            return "list", ""
+        case tuple():
+            return "tuple", ""
         case NamedObject():
-            return PickledValue("name", str(value))
+            return "name", str(value)
         case str() | int() | None:
-            return PickledValue("plain")
-    return PickledValue()
+            return "plain", ""
+    return "", ""
 
 
 def _steps(value: object) -> Iterator[tuple[str, str]]:
@@ -62,8 +75,8 @@ def _steps(value: object) -> Iterator[tuple[str, str]]:
 
 
 def _told(value: object) -> str:
-    found = describe(value)
-    return found.name or found.kind
+    kind, name = _kind_of(value)
+    return name or kind
 
 
 def _class_of(made: MadeObject) -> str:
