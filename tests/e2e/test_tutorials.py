@@ -1,0 +1,75 @@
+"""The tutorials of docs/tutorials, carried out; `--update-golden` writes onto the pages what the commands print now."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from support import azure, demo
+from support.containers import why_not
+from support.pages import Reader, program
+from support.ports import free_port
+from support.shared_command import Modelcrate
+from support.sources import REPOSITORY
+
+pytestmark = [pytest.mark.network, pytest.mark.slow]
+
+SCIKIT_LEARN = "scikit-learn==1.9.1"
+
+
+@pytest.fixture(scope="session")
+def python() -> str:
+    """The interpreter of somebody who has installed what modelcrate needs, and scikit-learn."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    return azure.environment("readers", *project["dependencies"], SCIKIT_LEARN)
+
+
+@pytest.fixture(scope="session")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unpacked layers that containers of all readers share: the same wheels are in all their images."""
+    return tmp_path_factory.mktemp("unpacked")
+
+
+MakeReader = Callable[..., Reader]
+
+
+@pytest.fixture
+def reader(
+    tmp_path: Path, python: str, unpacked: Path, request: pytest.FixtureRequest
+) -> Iterator[MakeReader]:
+    """Makes readers in an empty folder, with a home that has built nothing yet."""
+    if why_not("runc") and why_not("namespaces"):
+        pytest.skip("no engine works here")
+    with ExitStack() as stack:
+
+        def make(replaced: Mapping[str, str] = {}, **more: object) -> Reader:
+            crate = Modelcrate(demo.home(tmp_path / "home"))
+            (crate.home / "unpacked").symlink_to(unpacked)
+            folder = tmp_path / "reader"
+            folder.mkdir()
+            program(folder / "bin", "python", python)
+            program(folder / "bin", "modelcrate", python, "-m", "modelcrate")
+            ports = {"8080": str(free_port())}
+            write = request.config.getoption("--update-golden")
+            reader = stack.enter_context(
+                Reader(folder, crate.environment, {**ports, **replaced}, write=write, **more)  # type: ignore[arg-type]
+            )
+            stack.callback(end_containers, crate)
+            return reader
+
+        yield make
+
+
+def end_containers(crate: Modelcrate) -> None:
+    """Nothing runs on where a page broke off."""
+    if names := crate.said("ps", "-aq").split():
+        crate.said("rm", "-f", *names)
+
+
+def test_data_scientist(reader: MakeReader) -> None:
+    reader().follow("tutorials/data-scientist.md")
