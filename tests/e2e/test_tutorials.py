@@ -13,6 +13,8 @@ import pytest
 from support import azure, demo
 from support.containers import why_not
 from support.pages import Reader, program
+from support.real_registry import Running, running
+from support.relay import relaying
 from support.ports import free_port
 from support.shared_command import Modelcrate
 from support.sources import REPOSITORY
@@ -73,3 +75,14 @@ def end_containers(crate: Modelcrate) -> None:
 
 def test_data_scientist(reader: MakeReader) -> None:
     reader().follow("tutorials/data-scientist.md")
+
+
+def test_ci(reader: MakeReader, docker_registry: Running, tmp_path: Path) -> None:
+    """The proxy of production is restarted while the image is copied there, and is back when the reader types the command again."""
+    with running(tmp_path / "production") as production, relaying(production.host) as proxy:
+        promote = "modelcrate push registry.example/team/flowers:1 prod.example/team/flowers:1"
+        happens = iter([lambda: proxy.at(20_000_000, proxy.drain), proxy.resume])
+        laptop = ["env", f"MODELCRATE_HOME={demo.home(tmp_path / 'laptop')}", "TZ=Asia/Tokyo", "LC_ALL=C"]
+        hosts = {"registry.example": docker_registry.host, "prod.example": proxy.host}
+        made = reader(hosts, within={"laptop": laptop}, before={promote: lambda: next(happens)()})
+        made.follow("tutorials/ci.md")

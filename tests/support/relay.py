@@ -1,4 +1,7 @@
-"""A relay on loopback that counts what a client sends: bytes of bodies, requests by verb, and bytes of answers. It changes nothing."""
+"""A relay on loopback that counts what a client sends: bytes of bodies, requests by verb, and bytes of answers. It changes nothing.
+
+It may be taken out of service as proxies are: what is under way is finished, and no other request gets through.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ class Relay:
     def __init__(self, target: str, port: int = 0) -> None:
         name, _, number = target.rpartition(":")
         self._target = (name, int(number))
-        self._server = socket.create_server(("127.0.0.1", port), backlog=64)
+        self._begin(port)
         self.host = f"127.0.0.1:{self._server.getsockname()[1]}"
         self.requests: Counter[str] = Counter()
         self.received = 0
@@ -27,7 +30,11 @@ class Relay:
         self._open = 0
         self._lock = threading.Lock()
         self._alarm: tuple[int, Callable[[], None]] | None = None
-        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    def _begin(self, port: int) -> None:
+        self._server = socket.create_server(("127.0.0.1", port), backlog=64)
+        self._closing = False
+        self._thread = threading.Thread(target=self._accept, args=(self._server,), daemon=True)
         self._thread.start()
 
     def at(self, byte: int, act: Callable[[], None]) -> None:
@@ -38,16 +45,29 @@ class Relay:
         """Wait until every connection has ended."""
         until(lambda: not self._open, "the end of every connection", pause=0.01)
 
+    def drain(self) -> None:
+        """Finish the requests that have begun, and take no other, until `resume`."""
+        self._closing = True
+        with suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+
+    def resume(self) -> None:
+        """Take requests again, on the same port."""
+        self.close()
+        self.settle()
+        self._begin(int(self.host.rpartition(":")[2]))
+
     def close(self) -> None:
         with suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
         self._thread.join()
 
-    def _accept(self) -> None:
+    def _accept(self, listening: socket.socket) -> None:
         while True:
             try:
-                client, _ = self._server.accept()
+                client, _ = listening.accept()
             except OSError:
                 return
             with self._lock:
@@ -70,6 +90,8 @@ class Relay:
         stream = Stream(self._asked, self._arrived)
         with suppress(OSError):
             while data := client.recv(1 << 18):
+                if self._closing and stream.between:
+                    break
                 stream.feed(data)
                 server.sendall(data)
         with suppress(OSError):
@@ -101,6 +123,11 @@ class Stream:
     def __init__(self, asked: Callable[[str], None], arrived: Callable[[int], None]) -> None:
         self._asked, self._arrived = asked, arrived
         self._held, self._left, self._chunked = b"", 0, False
+
+    @property
+    def between(self) -> bool:
+        """Whether no request has begun, or the last one has been sent whole."""
+        return not (self._held or self._left or self._chunked)
 
     def feed(self, data: bytes) -> None:
         while data:
