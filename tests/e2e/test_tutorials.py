@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from support import azure, demo
+from support import azure, demo, tools
 from support.containers import why_not
 from support.pages import Reader, program
 from support.real_registry import Running, running
@@ -86,3 +86,37 @@ def test_ci(reader: MakeReader, docker_registry: Running, tmp_path: Path) -> Non
         hosts = {"registry.example": docker_registry.host, "prod.example": proxy.host}
         made = reader(hosts, within={"laptop": laptop}, before={promote: lambda: next(happens)()})
         made.follow("tutorials/ci.md")
+
+
+def test_air_gap(reader: MakeReader, docker_registry: Running, tmp_path: Path) -> None:
+    """And the guide, whose blocks go on where the tutorial ends. Inside is a network namespace with nothing in it but a registry."""
+    tools.need("unshare", "nsenter", "ip", root=True)
+    with alone() as within, running(tmp_path / "inside", within=within) as registry:
+        home = demo.home(tmp_path / "inside-home")
+        machines = {"outside": [], "inside": [*within, "env", f"MODELCRATE_HOME={home}"]}
+        hosts = {"registry.example": docker_registry.host, "registry.inside": registry.host}
+        follower = reader(hosts, within=machines)
+        follower.follow("tutorials/air-gap.md")
+        follower.follow("air-gap.md")
+
+
+@contextmanager
+def alone() -> Iterator[list[str]]:
+    """The words that lead into a network namespace of its own, which has a loopback and nothing else."""
+    words = ["unshare", "--net", "sh", "-c", "ip link set lo up && echo ready && cat"]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield ["nsenter", "--target", str(process.pid), "--net"]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_library(reader: MakeReader, docker_registry: Running) -> None:
+    reader({"registry.example": docker_registry.host}).follow("tutorials/library.md")
+
+
+def test_azure(reader: MakeReader, docker_registry: Running) -> None:
+    reader({"registry.example": docker_registry.host}).follow("tutorials/azure.md")

@@ -20,6 +20,7 @@ from modelcrate.net.errors import ConnectionFailed
 from modelcrate.net.messages import Request
 from modelcrate.registry.events import Restarted, Resumed
 from modelcrate.registry.profiles import Rule
+from modelcrate.registry.uploads import KEPT
 from support.images import Cold, Memory, StillClock, noise
 from support.real_registry import Running
 from support.scripted import Drop, Script
@@ -56,8 +57,9 @@ def test_the_next_run_goes_on_where_this_one_was_cut(
     rules = (Rule("*", chunk_size=CHUNK, upload=upload),)
     skip, cut = (9, after) if upload == "chunks" else (0, 9 * CHUNK + after)
     script.plan("PATCH", "/uploads/", Drop(cut), skip=skip, times=9)
-    with pytest.raises(ConnectionFailed):
+    with pytest.raises(ConnectionFailed) as fault:
         client(rules=rules, journal=journal, patience=ONCE).push_blob(at(script.host), blob)
+    assert (KEPT in str(fault.value)) == (upload == "chunks"), "what is told to be kept is what was confirmed"
     script.planned.clear()
     sent = client(rules=rules, journal=journal).push_blob(at(script.host), blob)
     assert sent.how == "resumed"

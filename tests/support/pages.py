@@ -151,6 +151,7 @@ class Reader:
     _open: ExitStack = field(default_factory=ExitStack)
     _shells: dict[str, Shell] = field(default_factory=dict)
     _interpreter: Interpreter | None = None
+    _machine: str = ""
 
     def __post_init__(self) -> None:
         path = f"{self.folder / 'bin'}{os.pathsep}{self.environment['PATH']}"
@@ -194,7 +195,8 @@ class Reader:
         return "".join(said)
 
     def _here(self) -> Path:
-        return Path(self.shell().type("pwd").strip())
+        """The folder of the machine on which something was typed last."""
+        return Path(self.shell(self._machine).type("pwd").strip())
 
     def _there(self, text: str) -> str:
         for shown, real in self.replaced.items():
@@ -221,6 +223,7 @@ class Reader:
         for step, after in zip(steps, [*steps[1:], None], strict=True):
             self.before.get(step.command, lambda: None)()
             if block.language == "console":
+                self._machine = step.machine
                 shell = self.shell(step.machine)
                 said = shell.type(self._there(step.command))
                 if shell.code and not (after and after.command == "echo $?"):
@@ -276,7 +279,7 @@ def statements(text: str) -> Iterator[Step]:
 
 
 VARIES = re.compile(
-    r"(?P<digest>sha256:[0-9a-f]{64})|(?P<size>\d[\d.]* (?:B|kB|MB|GB)\b)|(?P<time>\d[\d.]* s\b|\d+ (?:seconds?|minutes?)(?: ago)?)"
+    r"(?P<digest>sha256[:-][0-9a-f]{64})|(?P<size>\d[\d.]* (?:B|kB|MB|GB)\b)|(?P<time>\d[\d.]* s\b|\d+ (?:seconds?|minutes?)(?: ago)?)"
     r"|(?P<version>\b\d+\.\d+\.\d+\b[\w.+~-]*)|(?P<short>\b[0-9a-f]{12}\b)"
 )
 """What differs from machine to machine or from month to month. A page has one of the values."""
