@@ -1,4 +1,4 @@
-"""Write the pages of docs/reference that are made from the code: the command line (for `man` too), the project file, the exit codes."""
+"""Write the pages of docs/reference that are made from the code: the command line (for `man` too), the project file, the exit codes, the registries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from modelcrate.cli import SUMMARY, VERBS, parser, subcommands
+from modelcrate.project.byte_sizes import format_size
 from modelcrate.project.schema import schema
+from modelcrate.registry.profiles import TABLE, Rule, profile_of
 from modelcrate_layers import errors
 
 HERE = Path(__file__).parents[1] / "docs" / "reference"
@@ -24,6 +26,7 @@ def pages() -> dict[str, str]:
         "command-line.md": "\n".join(command_line()) + "\n",
         "project-file.md": "\n".join(project_file()) + "\n",
         "exit-codes.md": "\n".join(exit_codes()) + "\n",
+        "registry-matrix.md": "\n".join(registries()) + "\n",
         "modelcrate.1": "\n".join(manual()) + "\n",
     }
 
@@ -173,6 +176,69 @@ def meanings() -> Iterator[tuple[str, str]]:
         yield (str(code), f"{first} (`{each.__name__}`)")
     yield (str(errors.INTERRUPTED), "Interrupted by Ctrl-C.")
     yield ("129, 143", "Ended by a signal: 128 and its number, of SIGHUP and SIGTERM.")
+
+
+REGISTRIES = {
+    "*": "any other",
+    "docker.io": "Docker Hub",
+    "ghcr.io": "GitHub",
+    "*.dkr.ecr.*.amazonaws.com*": "Amazon ECR",
+    "public.ecr.aws": "Amazon ECR Public",
+    "*.pkg.dev": "Google Artifact Registry",
+    "gcr.io": "Google Container Registry",
+    "*.gcr.io": "Google Container Registry, by region",
+    "quay.io": "Quay",
+    "registry.gitlab.com": "GitLab",
+}
+"""What people call the registries of the table."""
+
+MATRIX = """\
+Registries differ in what they take. modelcrate has this table (`builder/modelcrate/registry/profiles.py`); `registries.yaml` adds to it, and its
+rules count after these ([the keys](registries.md)). A rule holds for hosts that it names, and what it leaves open is that of the first row.
+
+A registry that is not in the table is asked: where it refuses chunks, or accepts them without keeping them, the blob is sent in one request; where it
+has no API for referrers, the fallback tag of the specification is written. So a row saves the asking, or avoids a fault that a registry
+does not tell.
+
+- **upload**: how blobs are sent that are larger than a chunk; [the three methods](registries.md#the-three-methods-of-upload).
+- **goes on**: whether an upload that was cut is continued behind what the registry has confirmed.
+- **one request**, **one layer**: the most that is sent so. A larger blob goes in chunks, a larger layer is refused before its first byte.
+- **at once**: uploads at the same time; halved while a registry says "too many requests".
+- **referrers**: how signatures and bills of materials are found: `probe` asks once whether there is an API, `tag` goes by the fallback tag."""
+
+TRIED = """\
+Each row has the report that it comes from. The tests run against docker-registry 2.8, and against a registry of their own that has the oddities of
+these rows ([the client's checklist](../registry-checklist.md)); none of them reaches a registry of the table. A registry changes: if a row is no longer true, a rule in
+`registries.yaml` overrides it, and a report is welcome."""
+
+
+def registries() -> Iterator[str]:
+    yield from ("# What registries take", "", NOTE, "", MATRIX, "")
+    yield "| registry | hosts | upload | goes on | one request | one layer | at once | referrers | source |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    yield from map(registry, TABLE)
+    yield from ("", TRIED)
+
+
+def registry(rule: Rule) -> str:
+    """A row of the table: what holds for a registry of this rule."""
+    found = profile_of("x" if rule.match == "*" else rule.match.replace("*", "x"))
+    method = found.upload_method(found.chunk_size + 1)
+    goes_on = "yes" if method == "chunks" else f"over {format_size(found.max_put)}" if found.max_put else "no"
+    sent = f"{method}, {found.chunk_size >> 20} MiB each" if method == "chunks" else method
+    limits = [format_size(limit) if limit else "" for limit in (found.max_put, found.max_layer)]
+    source = re.sub(r"([\w.-]+/[\w.-]+)#(\d+)", r"[\1#\2](https://github.com/\1/issues/\2)", rule.source)
+    cells = [
+        REGISTRIES[rule.match],
+        f"`{rule.match}`",
+        sent,
+        goes_on,
+        *limits,
+        str(found.concurrency),
+        found.referrers,
+        source,
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def manual() -> Iterator[str]:

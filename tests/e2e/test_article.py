@@ -18,6 +18,7 @@ import pytest
 from support import demo, real_registry
 from support.demo import PROJECT, REQUEST
 from support.engines import docker
+from support.pages import blocks
 from support.ports import free_port
 from support.shared_command import Modelcrate
 from support.sources import REPOSITORY
@@ -27,11 +28,6 @@ from support.waiting import HANG
 PAGE = REPOSITORY / "docs" / "azureml.md"
 REFERENCE = [6783.288837469616, 4073.0497773702928]
 """What the real server answered for this model (scikit-learn 1.9.1)."""
-
-
-def blocks() -> list[tuple[str, str]]:
-    """Language and text of the page's blocks."""
-    return re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
 
 def rows() -> list[tuple[int, str]]:
@@ -136,8 +132,8 @@ def test_the_article(
     for name, value in warm.environment.items():
         monkeypatch.setenv(name, value)
     reader = Reader(tmp_path, warm, address, image)
-    for language, text in blocks():
-        reader.follow(language, text, capsys)
+    for block in blocks("azureml.md"):
+        reader.follow(block.language, block.text, capsys)
     said = "\n".join(reader.said)
     assert said.startswith("Registering model sklearn-regression-model\nsklearn-regression-model 1\n")
     assert said.count("Package creation Succeeded") == 3

@@ -11,15 +11,13 @@ from pathlib import Path
 import pytest
 
 from support import real_registry
+from support.pages import blocks
 from support.ports import free_port
 from support.shared_command import Modelcrate
 from support.sources import REPOSITORY
 from support.waiting import HANG
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
-
-PAGE = (REPOSITORY / "docs" / "library.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
 def test_every_block_of_the_page_runs(tmp_path: Path, modelcrate: Modelcrate) -> None:
@@ -28,7 +26,11 @@ def test_every_block_of_the_page_runs(tmp_path: Path, modelcrate: Modelcrate) ->
     shutil.copytree(REPOSITORY / "fixtures" / "projects" / "diabetes", tmp_path / "diabetes")
     with real_registry.running(tmp_path / "registry") as registry:
         port = str(free_port())
-        script = "\n".join(BLOCKS).replace("registry.example", registry.host).replace("18080", port)
+        script = (
+            "\n".join(block.text for block in blocks("library.md"))
+            .replace("registry.example", registry.host)
+            .replace("18080", port)
+        )
         (tmp_path / "page.py").write_text(script)
         done = subprocess.run(
             [sys.executable, "page.py"],

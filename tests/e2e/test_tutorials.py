@@ -12,10 +12,10 @@ import pytest
 
 from support import azure, demo, tools
 from support.containers import why_not
-from support.pages import Reader, program
+from support.pages import Reader, end_containers, install
+from support.ports import free_port
 from support.real_registry import Running, running
 from support.relay import relaying
-from support.ports import free_port
 from support.shared_command import Modelcrate
 from support.sources import REPOSITORY
 
@@ -41,9 +41,7 @@ MakeReader = Callable[..., Reader]
 
 
 @pytest.fixture
-def reader(
-    tmp_path: Path, python: str, unpacked: Path, request: pytest.FixtureRequest
-) -> Iterator[MakeReader]:
+def reader(tmp_path: Path, python: str, unpacked: Path, request: pytest.FixtureRequest) -> Iterator[MakeReader]:
     """Makes readers in an empty folder, with a home that has built nothing yet."""
     if why_not("runc") and why_not("namespaces"):
         pytest.skip("no engine works here")
@@ -54,8 +52,7 @@ def reader(
             (crate.home / "unpacked").symlink_to(unpacked)
             folder = tmp_path / "reader"
             folder.mkdir()
-            program(folder / "bin", "python", python)
-            program(folder / "bin", "modelcrate", python, "-m", "modelcrate")
+            install(folder / "bin", python)
             ports = {"8080": str(free_port())}
             write = request.config.getoption("--update-golden")
             reader = stack.enter_context(
@@ -65,12 +62,6 @@ def reader(
             return reader
 
         yield make
-
-
-def end_containers(crate: Modelcrate) -> None:
-    """Nothing runs on where a page broke off."""
-    if names := crate.said("ps", "-aq").split():
-        crate.said("rm", "-f", *names)
 
 
 def test_data_scientist(reader: MakeReader) -> None:
@@ -84,8 +75,11 @@ def test_ci(reader: MakeReader, docker_registry: Running, tmp_path: Path) -> Non
         happens = iter([lambda: proxy.at(20_000_000, proxy.drain), proxy.resume])
         laptop = ["env", f"MODELCRATE_HOME={demo.home(tmp_path / 'laptop')}", "TZ=Asia/Tokyo", "LC_ALL=C"]
         hosts = {"registry.example": docker_registry.host, "prod.example": proxy.host}
-        made = reader(hosts, within={"laptop": laptop}, before={promote: lambda: next(happens)()})
-        made.follow("tutorials/ci.md")
+
+        def happen() -> None:
+            next(happens)()
+
+        reader(hosts, within={"laptop": laptop}, before={promote: happen}).follow("tutorials/ci.md")
 
 
 def test_air_gap(reader: MakeReader, docker_registry: Running, tmp_path: Path) -> None:

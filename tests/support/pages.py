@@ -15,15 +15,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from support.printed import matches, without_this_machine
+from support.shared_command import Modelcrate
 from support.sources import REPOSITORY
+from support.waiting import HANG
 
 FENCE = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TYPED = re.compile(r"^(?:(\w+))?\$ (.*)$")
@@ -62,12 +65,18 @@ def blocks(page: str) -> list[Block]:
     return found
 
 
-def program(folder: Path, name: str, *words: str) -> None:
-    """A program of the reader's path, which starts another one."""
+def install(folder: Path, python: str) -> None:
+    """`python` and `modelcrate`, as programs for the reader's path."""
     folder.mkdir(exist_ok=True)
-    quoted = " ".join(f"'{word}'" for word in words)
-    (folder / name).write_text(f'#!/bin/sh\nexec {quoted} "$@"\n')
-    (folder / name).chmod(0o755)
+    for name, more in (("python", ""), ("modelcrate", " -m modelcrate")):
+        (folder / name).write_text(f'#!/bin/sh\nexec {shlex.quote(python)}{more} "$@"\n')
+        (folder / name).chmod(0o755)
+
+
+def end_containers(crate: Modelcrate) -> None:
+    """Nothing runs on where a page broke off."""
+    if names := crate.said("ps", "-aq").split():
+        crate.said("rm", "-f", *names)
 
 
 class Session:
@@ -136,8 +145,8 @@ class Reader:
     Attributes:
         folder: Where they begin. Programs of `folder/bin` are in their path.
         environment: Of all that they start.
-        replaced: What stands on a page, and what it is in the test: registries, ports.
-        within: The words that lead onto a machine, by its name; the reader's own has none.
+        replaced: What stands on a page, and what it is in the test: registries, ports. `/home/you` is the reader's folder.
+        within: The words that lead onto a machine, by its name; the reader's own has no name.
         before: What happens before a command is typed, by the command.
         write: Whether what is printed is written onto the pages instead of being compared.
     """
@@ -156,6 +165,7 @@ class Reader:
     def __post_init__(self) -> None:
         path = f"{self.folder / 'bin'}{os.pathsep}{self.environment['PATH']}"
         self.environment = {**self.environment, "PATH": path, "PYTHONUNBUFFERED": "1"}
+        self.replaced = {**self.replaced, "/home/you": str(self.folder)}
 
     def __enter__(self) -> Reader:
         return self
@@ -211,7 +221,12 @@ class Reader:
     def _run(self, page: str, block: Block) -> str:
         words = ["sh", "-e", "-c"] if block.language == "sh" else ["python", "-c"]
         done = subprocess.run(
-            [*words, self._there(block.text)], cwd=self._here(), env=dict(self.environment), capture_output=True, text=True
+            [*words, self._there(block.text)],
+            cwd=self._here(),
+            env=dict(self.environment),
+            capture_output=True,
+            text=True,
+            timeout=HANG,
         )
         assert done.returncode == 0, f"{page}: {block.text}\n{done.stdout}\n{done.stderr[-3000:]}"
         return done.stdout
@@ -276,59 +291,3 @@ def statements(text: str) -> Iterator[Step]:
         after = text.find("\n>>> ", each.end() - 1)
         output = text[each.end() : after + 1 if after >= 0 else len(text)]
         yield Step(each[0], re.sub(r"^(?:>>>|\.\.\.) ?", "", each[0], flags=re.MULTILINE), output)
-
-
-VARIES = re.compile(
-    r"(?P<digest>sha256[:-][0-9a-f]{64})|(?P<size>\d[\d.]* (?:B|kB|MB|GB)\b)|(?P<time>\d[\d.]* s\b|\d+ (?:seconds?|minutes?)(?: ago)?)"
-    r"|(?P<version>\b\d+\.\d+\.\d+\b[\w.+~-]*)|(?P<short>\b[0-9a-f]{12}\b)"
-)
-"""What differs from machine to machine or from month to month. A page has one of the values."""
-
-UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
-NEAR = 1.3
-"""How far a size on a page may be off, as a factor: packages and Debian's updates grow."""
-
-TAIL = re.compile(r"(?<=dependencies )\S+ \S+ \+ \d+ wheels")
-
-
-def matches(shown: str, said: str) -> bool:
-    """Whether a page tells what was printed: sizes about, digests, times and versions by their kind, all else as it is."""
-    pattern = re.escape("[...]\n")
-    parts = re.split(pattern, shown)
-    wanted, found = [plain(part) for part in parts], plain(said)
-    regular = "(?:.*\n)*?".join(re.escape(text) for text, _ in wanted)
-    if not re.fullmatch(regular, found[0]):
-        return False
-    if len(parts) > 1:
-        return True
-    return all(near(page, real) for page, real in zip(wanted[0][1], found[1], strict=True))
-
-
-def plain(text: str) -> tuple[str, list[float]]:
-    """A text with the kinds of what varies in place of it and one space between words; and its sizes in bytes."""
-    sizes: list[float] = []
-
-    def kind(found: re.Match[str]) -> str:
-        if found.lastgroup == "size":
-            number, unit = found[0].split(" ")
-            sizes.append(float(number) * UNITS[unit])
-            return "0 B" if not sizes[-1] else "SIZE"
-        return str(found.lastgroup).upper()
-
-    text = re.sub(r"[ \t]+", " ", text)
-    return re.sub(r" $", "", TAIL.sub("WHEELS", VARIES.sub(kind, text)), flags=re.MULTILINE), sizes
-
-
-def near(page: float, real: float) -> bool:
-    """Whether a size is about that of the page, or both are small."""
-    return max(page, real) <= NEAR * min(page, real) or max(page, real) < 2000
-
-
-def without_this_machine(text: str) -> str:
-    """What is printed, without the line about the package indexes that this machine is configured for."""
-    return re.sub(r"^packages come from .*\n", "", text, flags=re.MULTILINE)
-
-
-def interpreter() -> str:
-    """The Python of the tests."""
-    return sys.executable

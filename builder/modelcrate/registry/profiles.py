@@ -1,4 +1,4 @@
-"""What is known about registries: one table, with the source of each row, which users extend.
+"""What is known about registries: one table, with the source of each row, which users extend (docs/reference/registry-matrix.md shows it).
 
 Names of fields are those of registries.yaml (docs/reference/registries.md), with '_' for '-'.
 """
@@ -60,21 +60,21 @@ TABLE: tuple[Rule, ...] = (
         "*", upload="chunks", chunk_size=16 * MIB, referrers="probe", concurrency=4,
         source="the specification; chunks are the only uploads that can be resumed",
     ),
-    Rule("docker.io", upload="put", referrers="tag", source="Docker Hub roadmap #724: no referrers API"),
+    Rule("docker.io", upload="put", referrers="tag", source="docker/roadmap#724: no referrers API"),
     Rule(
         "ghcr.io", upload="put", max_layer=10 * GB, referrers="tag",
-        source="rust-oci-client #35: a PATCH with a length over 4 MiB is 416; oras-java #773: no referrers API",
+        source="oras-project/rust-oci-client#35: a PATCH with a length over 4 MiB is 416; oras-project/oras-java#773: no referrers API",
     ),
     Rule(
         "*.dkr.ecr.*.amazonaws.com*", upload="put", max_layer=52 * GB, concurrency=3,
-        source="containers-roadmap #2831: a second PATCH is dropped silently; dotnet sdk-container-builds #424",
+        source="aws/containers-roadmap#2831: a second PATCH is dropped silently; dotnet/sdk-container-builds#424",
     ),
     Rule("public.ecr.aws", upload="put", max_layer=52 * GB, source="as ECR"),
-    Rule("*.pkg.dev", upload="put", source="kitops #777: no chunked uploads"),
-    Rule("gcr.io", upload="put", source="kitops #777: no chunked uploads"),
-    Rule("*.gcr.io", upload="put", source="kitops #777: no chunked uploads"),
-    Rule("quay.io", upload="put", max_put=20 * GB, source="oras-py #137: a single PUT takes about 20 GB"),
-    Rule("registry.gitlab.com", referrers="tag", source="flux2 #3724: no referrers API; dash-digest tags"),
+    Rule("*.pkg.dev", upload="put", source="kitops-ml/kitops#777: no chunked uploads"),
+    Rule("gcr.io", upload="put", source="kitops-ml/kitops#777: no chunked uploads"),
+    Rule("*.gcr.io", upload="put", source="kitops-ml/kitops#777: no chunked uploads"),
+    Rule("quay.io", upload="put", max_put=20 * GB, source="oras-project/oras-py#137: a single PUT takes about 20 GB"),
+    Rule("registry.gitlab.com", referrers="tag", source="fluxcd/flux2#3724: no referrers API; dash-digest tags"),
 )  # fmt: skip
 
 
