@@ -65,6 +65,19 @@ def test_every_page_is_in_the_websites_navigation() -> None:
     assert navigation == {str(page.relative_to(ROOT)) for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]}
 
 
+def test_what_the_readme_prints_a_tutorial_prints() -> None:
+    """Each of its blocks is lines of one tutorial, in their order. So a test types them (tests/e2e/test_tutorials.py)."""
+    tutorials = [page.read_text().splitlines() for page in (ROOT / "docs" / "tutorials").glob("*.md")]
+    found = re.findall(r"^```console\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert len(found) == 4
+
+    def told(block: list[str], page: list[str]) -> bool:
+        lines = iter(page)
+        return all(line in lines for line in block)
+
+    assert [block for block in found if not any(told(block.splitlines(), page) for page in tutorials)] == []
+
+
 UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "MB": 10**6}
 
 

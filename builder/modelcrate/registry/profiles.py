@@ -67,7 +67,7 @@ TABLE: tuple[Rule, ...] = (
     ),
     Rule(
         "*.dkr.ecr.*.amazonaws.com*", upload="put", max_layer=52 * GB, concurrency=3,
-        source="aws/containers-roadmap#2831: a second PATCH is dropped silently; dotnet/sdk-container-builds#424",
+        source="aws/containers-roadmap#2831: Range stands still after the first chunk; dotnet/sdk-container-builds#424: chunks under 5 MB are refused",
     ),
     Rule("public.ecr.aws", upload="put", max_layer=52 * GB, source="as ECR"),
     Rule("*.pkg.dev", upload="put", source="kitops-ml/kitops#777: no chunked uploads"),
