@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden",
         action="store_true",
-        help="write the golden digests anew; review the difference line by line, and say in the changelog why they moved",
+        help="write the golden digests and what tutorials print anew; review the difference line by line, and say in the changelog why they moved",
     )
 
 

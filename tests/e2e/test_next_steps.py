@@ -38,7 +38,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory, modelcrate: Modelcrate) -> 
     modelcrate.said("build", folder, "-t", "sums:1")
     install(folder / "bin", sys.executable)
     ports = {f"679{last}": str(free_port()) for last in range(5)}
-    with Reader(folder, modelcrate.environment, ports) as reader:
+    with Reader(folder, modelcrate, ports) as reader:
         yield reader
     end_containers(modelcrate)
 

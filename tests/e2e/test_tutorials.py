@@ -14,10 +14,11 @@ from support import azure, demo, tools
 from support.containers import why_not
 from support.pages import Reader, end_containers, install
 from support.ports import free_port
-from support.real_registry import Running, running
+from support.real_registry import Running, missing, running
 from support.relay import relaying
 from support.shared_command import Modelcrate
 from support.sources import REPOSITORY
+from support.validator import assert_valid_layout
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
@@ -43,6 +44,7 @@ MakeReader = Callable[..., Reader]
 @pytest.fixture
 def reader(tmp_path: Path, python: str, unpacked: Path, request: pytest.FixtureRequest) -> Iterator[MakeReader]:
     """Makes readers in an empty folder, with a home that has built nothing yet."""
+    tools.need("curl")
     if why_not("runc") and why_not("namespaces"):
         pytest.skip("no engine works here")
     with ExitStack() as stack:
@@ -56,7 +58,7 @@ def reader(tmp_path: Path, python: str, unpacked: Path, request: pytest.FixtureR
             ports = {"8080": str(free_port())}
             write = request.config.getoption("--update-golden")
             reader = stack.enter_context(
-                Reader(folder, crate.environment, {**ports, **replaced}, write=write, **more)  # type: ignore[arg-type]
+                Reader(folder, crate, {**ports, **replaced}, write=write, **more)  # type: ignore[arg-type]
             )
             stack.callback(end_containers, crate)
             return reader
@@ -64,34 +66,54 @@ def reader(tmp_path: Path, python: str, unpacked: Path, request: pytest.FixtureR
         yield make
 
 
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Running]:
+    """A docker-registry that has nothing yet."""
+    if reason := missing():
+        pytest.skip(reason)
+    with running(tmp_path / "registry") as server:
+        yield server
+
+
+def assert_valid(crate: Modelcrate, *references: str) -> None:
+    """What a page has pushed is what it should be."""
+    for reference in references:
+        crate.said("pull", reference)
+    assert_valid_layout(crate.home / "store")
+
+
 def test_data_scientist(reader: MakeReader) -> None:
-    reader().follow("tutorials/data-scientist.md")
+    follower = reader()
+    follower.follow("tutorials/data-scientist.md")
+    assert_valid(follower.crate)
 
 
-def test_ci(reader: MakeReader, docker_registry: Running, tmp_path: Path) -> None:
-    """The proxy of production is restarted while the image is copied there, and is back when the reader types the command again."""
+def test_ci(reader: MakeReader, registry: Running, tmp_path: Path) -> None:
+    """The proxy of production is restarted while the image is pushed there, and is back when the reader types the command again."""
     with running(tmp_path / "production") as production, relaying(production.host) as proxy:
         promote = "modelcrate push registry.example/team/flowers:1 prod.example/team/flowers:1"
         happens = iter([lambda: proxy.at(20_000_000, proxy.drain), proxy.resume])
         laptop = ["env", f"MODELCRATE_HOME={demo.home(tmp_path / 'laptop')}", "TZ=Asia/Tokyo", "LC_ALL=C"]
-        hosts = {"registry.example": docker_registry.host, "prod.example": proxy.host}
+        hosts = {"registry.example": registry.host, "prod.example": proxy.host}
 
         def happen() -> None:
             next(happens)()
 
-        reader(hosts, within={"laptop": laptop}, before={promote: happen}).follow("tutorials/ci.md")
+        follower = reader(hosts, within={"laptop": laptop}, before={promote: happen})
+        follower.follow("tutorials/ci.md")
+        assert_valid(follower.crate, f"{proxy.host}/team/flowers:1", f"{registry.host}/team/flowers:2")
 
 
-def test_air_gap(reader: MakeReader, docker_registry: Running, tmp_path: Path) -> None:
+def test_air_gap(reader: MakeReader, registry: Running, tmp_path: Path) -> None:
     """And the guide, whose blocks go on where the tutorial ends. Inside is a network namespace with nothing in it but a registry."""
     tools.need("unshare", "nsenter", "ip", root=True)
-    with alone() as within, running(tmp_path / "inside", within=within) as registry:
-        home = demo.home(tmp_path / "inside-home")
-        machines = {"outside": [], "inside": [*within, "env", f"MODELCRATE_HOME={home}"]}
-        hosts = {"registry.example": docker_registry.host, "registry.inside": registry.host}
-        follower = reader(hosts, within=machines)
+    inside = Modelcrate(demo.home(tmp_path / "inside-home"))
+    with alone() as within, running(tmp_path / "inside", within=within) as other:
+        machines = {"outside": [], "inside": [*within, "env", f"MODELCRATE_HOME={inside.home}"]}
+        follower = reader({"registry.example": registry.host, "registry.inside": other.host}, within=machines)
         follower.follow("tutorials/air-gap.md")
         follower.follow("air-gap.md")
+    assert_valid(inside)
 
 
 @contextmanager
@@ -108,9 +130,13 @@ def alone() -> Iterator[list[str]]:
         process.wait()
 
 
-def test_library(reader: MakeReader, docker_registry: Running) -> None:
-    reader({"registry.example": docker_registry.host}).follow("tutorials/library.md")
+def test_library(reader: MakeReader, registry: Running) -> None:
+    follower = reader({"registry.example": registry.host})
+    follower.follow("tutorials/library.md")
+    assert_valid(follower.crate, f"{registry.host}/team/flowers:2")
 
 
-def test_azure(reader: MakeReader, docker_registry: Running) -> None:
-    reader({"registry.example": docker_registry.host}).follow("tutorials/azure.md")
+def test_azure(reader: MakeReader, registry: Running) -> None:
+    follower = reader({"registry.example": registry.host})
+    follower.follow("tutorials/azure.md")
+    assert_valid(follower.crate, f"{registry.host}/team/flowers:1")

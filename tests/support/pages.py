@@ -144,7 +144,7 @@ class Reader:
 
     Attributes:
         folder: Where they begin. Programs of `folder/bin` are in their path.
-        environment: Of all that they start.
+        crate: Whose home and environment all have that they start.
         replaced: What stands on a page, and what it is in the test: registries, ports. `/home/you` is the reader's folder.
         within: The words that lead onto a machine, by its name; the reader's own has no name.
         before: What happens before a command is typed, by the command.
@@ -152,7 +152,7 @@ class Reader:
     """
 
     folder: Path
-    environment: Mapping[str, str]
+    crate: Modelcrate
     replaced: Mapping[str, str] = field(default_factory=dict)
     within: Mapping[str, Sequence[str]] = field(default_factory=dict)
     before: Mapping[str, Callable[[], object]] = field(default_factory=dict)
@@ -162,9 +162,14 @@ class Reader:
     _interpreter: Interpreter | None = None
     _machine: str = ""
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Programs of `folder/bin` come first, and nothing that is printed is held back."""
+        given = self.crate.environment
+        path = f"{self.folder / 'bin'}{os.pathsep}{given['PATH']}"
+        return {**given, "PATH": path, "PYTHONUNBUFFERED": "1"}
+
     def __post_init__(self) -> None:
-        path = f"{self.folder / 'bin'}{os.pathsep}{self.environment['PATH']}"
-        self.environment = {**self.environment, "PATH": path, "PYTHONUNBUFFERED": "1"}
         self.replaced = {**self.replaced, "/home/you": str(self.folder)}
 
     def __enter__(self) -> Reader:
@@ -223,7 +228,7 @@ class Reader:
         done = subprocess.run(
             [*words, self._there(block.text)],
             cwd=self._here(),
-            env=dict(self.environment),
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=HANG,

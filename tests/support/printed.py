@@ -6,7 +6,8 @@ import re
 
 VARIES = re.compile(
     r"(?P<digest>sha256[:-][0-9a-f]{64})|(?P<size>\d[\d.]* (?:B|kB|MB|GB)\b)|(?P<time>\d[\d.]* s\b|\d+ (?:seconds?|minutes?)(?: ago)?)"
-    r"|(?P<version>\b\d+\.\d+\.\d+\b[\w.+~-]*)|(?P<short>\b[0-9a-f]{12}\b)|(?P<count>\b\d+ (?=Debian packages|wheels|requests|blobs))"
+    r"|(?P<version>\b\d+\.\d+\.\d+\b[\w.+~-]*)|(?P<short>\b[0-9a-f]{12}\b)|(?P<engine>\b(?:runc|crun|namespaces)\b)"
+    r"|(?P<count>\b\d+ (?=Debian packages|wheels|requests|blobs))"
 )
 """What differs from machine to machine or from month to month. A page has one of the values."""
 
