@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from support.printed import matches, without_this_machine
+from support.printed import matches, without_passing_lines
 from support.shared_command import Modelcrate
 from support.sources import REPOSITORY
 from support.waiting import HANG
@@ -253,7 +253,7 @@ class Reader:
                     Interpreter(self._here(), self.environment)
                 )
                 said = self._interpreter.type(self._there(step.command))
-            said = without_this_machine(self._back(said))
+            said = without_passing_lines(self._back(said))
             same = matches(step.output, said)
             if not (same or self.write):
                 faults.append(f"{page}: {step.command}\n--- the page\n{step.output}--- printed\n{said}")

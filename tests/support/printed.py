@@ -51,6 +51,13 @@ def near(page: float, real: float) -> bool:
     return max(page, real) <= NEAR * min(page, real) or max(page, real) < 2000
 
 
-def without_this_machine(text: str) -> str:
-    """What is printed, without the line about the package indexes that this machine is configured for."""
-    return re.sub(r"^packages come from .*\n", "", text, flags=re.MULTILINE)
+PASSING = re.compile(
+    r"^(?:packages come from .*|waiting until the image answers .*|waiting for the registry, .*|  .*: [\d.]+ \w+ of [\d.]+ \w+, .*/s.*|  .*: done, .* in [\d.]+ s.*)\n",
+    re.MULTILINE,
+)
+"""Lines that come with the machine: about its package indexes, and about what takes long on it."""
+
+
+def without_passing_lines(text: str) -> str:
+    """What is printed, without the lines that another machine would not print."""
+    return PASSING.sub("", text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.pages import statements, typed
-from support.printed import matches
+from support.printed import matches, without_passing_lines
 
 LAYER = "dependencies  numpy 2.4.6  17.0 MB  new\n"
 
@@ -66,3 +66,8 @@ def test_statements_have_what_they_print() -> None:
         ("y = 2\n", ""),
         ("y\n", "2\n"),
     ]
+
+
+def test_lines_of_a_slow_machine_are_left_out() -> None:
+    slow = "waiting until the image answers GET /, for at most 600 seconds\n  dependencies: scipy 1.17.1: 97.7 MB of 115.5 MB, 31.7 MB/s, 1 s left\n"
+    assert without_passing_lines(f"{slow}{LAYER}  dependencies: scipy 1.17.1: done, 115.5 MB in 3.6 s\n") == LAYER
