@@ -194,29 +194,32 @@ REGISTRIES = {
 
 MATRIX = """\
 Registries differ in what they take. modelcrate has this table (`builder/modelcrate/registry/profiles.py`); `registries.yaml` adds to it, and its
-rules count after these ([the keys](registries.md)). A rule holds for hosts that it names, and what it leaves open is that of the first row.
+rules count after these ([the keys](registries.md)). A rule holds for the hosts that it names, and what it leaves open is that of the first row.
 
 A registry that is not in the table is asked: where it refuses chunks, or accepts them without keeping them, the blob is sent in one request; where it
 has no API for referrers, the fallback tag of the specification is written. So a row saves the asking, or avoids a fault that a registry
 does not tell.
 
-- **upload**: how blobs are sent that are larger than a chunk; [the three methods](registries.md#the-three-methods-of-upload).
+- **upload**: how blobs are sent that are larger than a chunk ([the three methods](registries.md#the-three-methods-of-upload)).
 - **goes on**: whether an upload that was cut is continued behind what the registry has confirmed.
-- **one request**, **one layer**: the most that is sent so. A larger blob goes in chunks, a larger layer is refused before its first byte.
+- **limits**: the most that goes in one request, above which chunks are taken; the largest layer, above which a push is refused before its first byte.
 - **at once**: uploads at the same time; halved while a registry says "too many requests".
 - **referrers**: how signatures and bills of materials are found: `probe` asks once whether there is an API, `tag` goes by the fallback tag."""
 
 TRIED = """\
-Each row has the report that it comes from. The tests run against docker-registry 2.8, and against a registry of their own that has the oddities of
-these rows ([the client's checklist](../registry-checklist.md)); none of them reaches a registry of the table. A registry changes: if a row is no longer true, a rule in
-`registries.yaml` overrides it, and a report is welcome."""
+The tests run against docker-registry 2.8, and against a registry of their own that has the oddities of these rows
+([the client's checklist](../registry-checklist.md)); none of them reaches a registry of the table. Registries change: if a row is no longer true, a
+rule in `registries.yaml` overrides it, and a report is welcome."""
 
 
 def registries() -> Iterator[str]:
     yield from ("# What registries take", "", NOTE, "", MATRIX, "")
-    yield "| registry | hosts | upload | goes on | one request | one layer | at once | referrers | source |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    yield from ("| registry | upload | goes on | limits | at once | referrers |", "|---|---|---|---|---|---|")
     yield from map(registry, TABLE)
+    yield from ("", "## Where each row comes from", "")
+    for rule in TABLE:
+        source = re.sub(r"([\w.-]+/[\w.-]+)#(\d+)", r"[\1#\2](https://github.com/\1/issues/\2)", rule.source)
+        yield f"- {REGISTRIES[rule.match]}: {source}."
     yield from ("", TRIED)
 
 
@@ -225,20 +228,11 @@ def registry(rule: Rule) -> str:
     found = profile_of("x" if rule.match == "*" else rule.match.replace("*", "x"))
     method = found.upload_method(found.chunk_size + 1)
     goes_on = "yes" if method == "chunks" else f"over {format_size(found.max_put)}" if found.max_put else "no"
-    sent = f"{method}, {found.chunk_size >> 20} MiB each" if method == "chunks" else method
-    limits = [format_size(limit) if limit else "" for limit in (found.max_put, found.max_layer)]
-    source = re.sub(r"([\w.-]+/[\w.-]+)#(\d+)", r"[\1#\2](https://github.com/\1/issues/\2)", rule.source)
-    cells = [
-        REGISTRIES[rule.match],
-        f"`{rule.match}`",
-        sent,
-        goes_on,
-        *limits,
-        str(found.concurrency),
-        found.referrers,
-        source,
-    ]
-    return f"| {' | '.join(cells)} |"
+    sent = f"{method} of {found.chunk_size >> 20} MiB" if method == "chunks" else method
+    told = {"request": found.max_put, "layer": found.max_layer}
+    limits = ", ".join(f"{what} {format_size(limit)}" for what, limit in told.items() if limit)
+    name = f"{REGISTRIES[rule.match]}, `{rule.match}`"
+    return f"| {' | '.join([name, sent, goes_on, limits, str(found.concurrency), found.referrers])} |"
 
 
 def manual() -> Iterator[str]:
