@@ -38,20 +38,26 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("unpacked")
 
 
+def home(folder: Path, unpacked: Path) -> Modelcrate:
+    """Somebody's home that has built nothing yet."""
+    crate = Modelcrate(demo.home(folder))
+    (crate.home / "unpacked").symlink_to(unpacked)
+    return crate
+
+
 MakeReader = Callable[..., Reader]
 
 
 @pytest.fixture
 def reader(tmp_path: Path, python: str, unpacked: Path, request: pytest.FixtureRequest) -> Iterator[MakeReader]:
-    """Makes readers in an empty folder, with a home that has built nothing yet."""
+    """Makes readers, each in an empty folder."""
     tools.need("curl")
     if why_not("runc") and why_not("namespaces"):
         pytest.skip("no engine works here")
     with ExitStack() as stack:
 
         def make(replaced: Mapping[str, str] = {}, **more: object) -> Reader:
-            crate = Modelcrate(demo.home(tmp_path / "home"))
-            (crate.home / "unpacked").symlink_to(unpacked)
+            crate = home(tmp_path / "home", unpacked)
             folder = tmp_path / "reader"
             folder.mkdir()
             install(folder / "bin", python)
@@ -104,10 +110,10 @@ def test_ci(reader: MakeReader, registry: Running, tmp_path: Path) -> None:
         assert_valid(follower.crate, f"{proxy.host}/team/flowers:1", f"{registry.host}/team/flowers:2")
 
 
-def test_air_gap(reader: MakeReader, registry: Running, tmp_path: Path) -> None:
+def test_air_gap(reader: MakeReader, registry: Running, unpacked: Path, tmp_path: Path) -> None:
     """And the guide, whose blocks go on where the tutorial ends. Inside is a network namespace with nothing in it but a registry."""
     tools.need("unshare", "nsenter", "ip", root=True)
-    inside = Modelcrate(demo.home(tmp_path / "inside-home"))
+    inside = home(tmp_path / "inside-home", unpacked)
     with alone() as within, running(tmp_path / "inside", within=within) as other:
         machines = {"outside": [], "inside": [*within, "env", f"MODELCRATE_HOME={inside.home}"]}
         follower = reader({"registry.example": registry.host, "registry.inside": other.host}, within=machines)
