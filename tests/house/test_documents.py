@@ -83,6 +83,25 @@ def test_what_the_readme_prints_a_tutorial_prints() -> None:
     assert [block for block in found if not any(told(block.splitlines(), page) for page in tutorials)] == []
 
 
+def test_the_figures_that_are_told_are_measured() -> None:
+    """Those of README and of the comparison are docs/performance.md's, rounded."""
+
+    def figures(text: str) -> list[tuple[str, str]]:
+        return re.findall(r"\b(\d+(?:\.\d+)?) (s|ms|kB|MB)\b", text)
+
+    measured = [(float(number), unit) for number, unit in figures((ROOT / "docs" / "performance.md").read_text())]
+    pages = {"README.md": "## How fast", "docs/comparison.md": "## Figures"}
+    for page, section in pages.items():
+        told = figures((ROOT / page).read_text().partition(section)[2].partition("\n## ")[0])
+        assert len(told) > 5
+        for number, unit in told:
+            exact, place = float(number), 10.0 ** -len(number.partition(".")[2])
+            if unit == "ms":
+                exact, place, unit = exact / 1000, place / 1000, "s"
+            near = [each for each, other in measured if other == unit and abs(each - exact) <= place / 2 + 1e-9]
+            assert near, f"{page}: {number} {unit} is not in docs/performance.md"
+
+
 UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "MB": 10**6}
 
 
