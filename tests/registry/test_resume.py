@@ -20,7 +20,7 @@ from modelcrate.net.errors import ConnectionFailed
 from modelcrate.net.messages import Request
 from modelcrate.registry.events import Restarted, Resumed
 from modelcrate.registry.profiles import Rule
-from modelcrate.registry.uploads import KEPT
+from modelcrate.registry.pushes import KEPT
 from support.images import Cold, Memory, StillClock, noise
 from support.real_registry import Running
 from support.scripted import Drop, Script
@@ -67,6 +67,25 @@ def test_the_next_run_goes_on_where_this_one_was_cut(
     assert script.received <= SIZE + CHUNK
     assert any(isinstance(event, Resumed) for event in events)
     assert not list(journal.glob("*"))
+
+
+def test_what_is_kept_is_told_when_another_blob_fails(script: Script, client: Client, tmp_path: Path) -> None:
+    confirmed = threading.Event()
+
+    class Late(Memory):
+        """Fails when the other blob's first chunk is confirmed, as its second one has begun to arrive."""
+
+        def chunks(self, start: int = 0) -> Iterator[bytes]:
+            assert confirmed.wait(HANG)
+            raise ConnectionFailed(Request("PUT", f"http://{script.host}/"), "as if a cable was pulled", retry=False)
+
+    script.on_arrival = lambda total: confirmed.set() if total > CHUNK else None
+    script.plan("PATCH", "/uploads/", Drop(CHUNK - 1), skip=1, times=9)
+    with pytest.raises(ConnectionFailed) as fault:
+        client(journal=tmp_path, patience=ONCE).push_blobs(
+            at(script.host), [Memory(noise(SIZE)), Late(noise(CHUNK, 7))]
+        )
+    assert KEPT in str(fault.value)
 
 
 def test_a_stream_with_a_key_goes_on_in_the_next_run(script: Script, client: Client, tmp_path: Path) -> None:

@@ -41,11 +41,6 @@ class JournalEntry:
     def __init__(self, path: Path | None, lock: int | None, clock: Clock) -> None:
         self._path, self._lock, self._clock = path, lock, clock
 
-    @property
-    def lasts(self) -> bool:
-        """Whether a later run finds the note."""
-        return self._path is not None
-
     def read(self) -> UploadSession | None:
         """Returns what an earlier run noted; None where there is nothing, or where it is too old."""
         if self._path is None:

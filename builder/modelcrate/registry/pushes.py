@@ -22,12 +22,14 @@ from modelcrate.registry.transport import RegistryTransport
 from modelcrate.registry.uploads import Uploader
 from modelcrate.registry.wire import RepositoryAddress
 from modelcrate_layers.content import Blob, Descriptor, Digest
-from modelcrate_layers.errors import RegistryError, UserError
+from modelcrate_layers.errors import CrateError, RegistryError, UserError
 from modelcrate_layers.frozen import dataclass
 
 MAX_MOUNT_SOURCES = 3
 SMALL = 16 << 10
 """Bytes up to which a blob that is probably missing is sent without a check."""
+
+KEPT = "what the registry has confirmed is noted: the same command goes on there"
 
 How = Literal["known", "mounted", "sent", "resumed"]
 
@@ -63,6 +65,7 @@ class Pusher:
         self._transport, self._stop = transport, stop
         self._journal = Journal(transport.settings.journal, transport.clock)
         self._journal.sweep()
+        self._kept = False
         self._compared: dict[tuple[str, str], bool] = {}
         self._started: dict[str, _Started] = {}
         self._streamed: dict[tuple[str, Digest], PushResult] = {}
@@ -187,7 +190,11 @@ class Pusher:
 
         workers = min(len(missing), self._transport.settings.concurrency or remote.profile.concurrency)
         self._started.pop(ref.name, None)  # not before: until here a fault leaves it to `close`
-        _wait_all([*started.sent.values(), *(self._transport.pool.submit(work) for _ in range(workers))], stop)
+        try:
+            _wait_all([*started.sent.values(), *(self._transport.pool.submit(work) for _ in range(workers))], stop)
+        except (ConnectionFailed, ErrorResponse) as fault:
+            self._tell_what_is_kept(fault)  # of any blob, for the one that failed first may have nothing there
+            raise
         found |= {first[digest]: sent.result() for digest, sent in started.sent.items() if digest in first}
         for digest, n in first.items():
             if n not in found and (sent := self._streamed.pop((ref.name, digest), None)):
@@ -247,8 +254,18 @@ class Pusher:
         address = remote.repository(ref.repository)
         try:
             return Uploader(self._transport, remote, address, source, entry, counters, stop.check).run(method, session)
+        except (ConnectionFailed, ErrorResponse, Halted) as fault:
+            noted = entry.read()
+            self._kept = self._kept or bool(noted and noted.offset)
+            self._tell_what_is_kept(fault)
+            raise
         finally:
             entry.close()
+
+    def _tell_what_is_kept(self, fault: CrateError) -> None:
+        """Adds to an error that a later run goes on, where an upload of this one can."""
+        if self._kept:
+            fault.hint = fault.hint or KEPT
 
     def _mount(
         self, ref: Reference, remote: Remote, digest: Digest, mount_from: Sequence[str], counters: Counters

@@ -35,7 +35,6 @@ from modelcrate_layers.frozen import dataclass
 ACCEPTED = frozenset({200, 201, 204})
 PART_ACCEPTED = frozenset({200, 201, 202, 204})
 UNSUPPORTED = frozenset({405, 411, 415, 501})
-KEPT = "what the registry has confirmed is noted: the same command goes on there"
 
 
 class Unresumable(Exception):  # noqa: N818  (errors are named after what happened)
@@ -99,11 +98,7 @@ class Uploader:
                 except Unresumable as reason:
                     self._restart(str(reason))
                     session = None
-        except (ConnectionFailed, ErrorResponse) as fault:
-            if self.entry.lasts and self.state.session is not None and self.state.session.offset:
-                fault.hint = fault.hint or KEPT
-            raise
-        except Halted:
+        except (ConnectionFailed, ErrorResponse, Halted):
             raise  # what was sent stays noted, so that the next run continues there
         except BaseException:
             self._cancel()
