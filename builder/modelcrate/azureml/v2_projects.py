@@ -24,6 +24,7 @@ from modelcrate.project.values import (
     RegisteredModel,
     RegistryBase,
     model_name,
+    project_name,
 )
 from modelcrate.project.writing import project_text
 from modelcrate.workspace.backend import WorkspaceBackend
@@ -135,7 +136,7 @@ def _folder(found: V2Deployment, wanted: Path | None) -> Path:
 
 def _name(found: V2Deployment) -> str:
     text = found.endpoint or found.name or found.file.absolute().parent.name
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:64] or "model"
+    return project_name(text) or "model"
 
 
 def _begin(found: V2Deployment, folder: Path, notices: list[str]) -> Project:

@@ -7,11 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 
+from modelcrate.project.foreign_yaml import shown
 from modelcrate.project.pages import page
 from modelcrate_layers.frozen import dataclass
-
-MAX_SHOWN = 120
-"""Characters of a value in a message."""
 
 _PLACE = re.compile(r"\{\{[^{}]*\}\}|<[A-Za-z][\w .-]*>|\$(?!schema)\{?[A-Za-z_]\w*\}?|#\{\w+\}#")
 """A place that a script of the user's fills in: {{NAME}}, <NAME>, $NAME, ${NAME}, #{NAME}#."""
@@ -45,7 +43,7 @@ class Section:
         """Yields each key that is there and says nothing of an image: the key, its value, and what to do."""
         for key, value in data.items():
             if key in self.others and value is not None:
-                yield f"{above}{key}: {_shown(value)}; {self.others[key]}"
+                yield f"{above}{key}: {shown(value)}; {self.others[key]}"
 
 
 def _words(text: str) -> frozenset[str]:
@@ -132,28 +130,3 @@ def place_hint(text: str) -> str:
     """Returns what to do about a place in a text that is to be filled in; empty where there is none."""
     found = _PLACE.search(text)
     return f"{found[0]} is a place to be filled in: put the value there first" if found else ""
-
-
-def _shown(value: object) -> str:
-    """A value as one short line. It is not walked further than the line, because aliases of YAML can make it endless."""
-    text = ""
-    for each in _tokens(value):
-        text += each
-        if len(text) > MAX_SHOWN:
-            return text[:MAX_SHOWN] + "..."
-    return text
-
-
-def _tokens(value: object) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for number, (key, each) in enumerate(value.items()):
-            yield f"{', ' if number else '{'}{key}: "
-            yield from _tokens(each)
-        yield "}" if value else "{}"
-    elif isinstance(value, list):
-        for number, each in enumerate(value):
-            yield ", " if number else "["
-            yield from _tokens(each)
-        yield "]" if value else "[]"
-    else:
-        yield str(value)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from modelcrate_layers.errors import UserError
 
 MAX_BYTES = 1 << 20
 """Bytes of such a file; real ones have a few thousand."""
+
+MAX_SHOWN = 120
+"""Characters of a value in a message."""
+
+_MAX_NODES = 200_000
+"""Parts of a file among which repeated keys are looked for."""
 
 
 def load_yaml(data: bytes, where: str, limit: int = MAX_BYTES) -> Any:
@@ -44,3 +51,51 @@ def dump_yaml(*documents: Any) -> str:
 
     texts = (yaml.dump(each, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1 << 20) for each in documents)
     return "---\n".join(texts)
+
+
+def repeated_keys(data: bytes) -> tuple[str, ...]:
+    """Returns the keys that stand twice in one mapping of a YAML text that can be loaded, with their lines; only the last of them counts."""
+    import yaml
+
+    found, seen, waiting = [], set[int](), [yaml.compose(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))]
+    while waiting and len(seen) < _MAX_NODES:
+        node = waiting.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            met = set[str]()
+            for key, value in node.value:
+                name = key.value if isinstance(key, yaml.ScalarNode) else ""
+                if name in met:
+                    found.append(f"{name[:60]} (line {key.start_mark.line + 1})")
+                met |= {name} - {"", "<<"}
+                waiting.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+    return tuple(found)
+
+
+def shown(value: object) -> str:
+    """Returns a value as one short line. It is not walked further than the line, because aliases of YAML can make it endless."""
+    text = ""
+    for each in _tokens(value):
+        text += each
+        if len(text) > MAX_SHOWN:
+            return text[:MAX_SHOWN] + "..."
+    return text
+
+
+def _tokens(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for number, (key, each) in enumerate(value.items()):
+            yield f"{', ' if number else '{'}{key}: "
+            yield from _tokens(each)
+        yield "}" if value else "{}"
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield ", " if number else "["
+            yield from _tokens(each)
+        yield "]" if value else "[]"
+    else:
+        yield str(value)

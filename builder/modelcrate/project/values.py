@@ -391,6 +391,14 @@ def model_name(path: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip("._-")[:255]
 
 
+def project_name(text: str) -> str:
+    """Returns the name of a project that is called by this text elsewhere: in lower case, and without what a name can't hold.
+
+    Empty where nothing is left of it.
+    """
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:64].strip("-")
+
+
 def is_json(text: str) -> bool:
     """Returns whether a text of a golden request is JSON, and not the path of a file; a file that is called `3` is `./3`."""
     return re.match(r'\s*([\[{"]|(-?[0-9][0-9.eE+-]*|true|false|null)\s*$)', text) is not None

@@ -32,13 +32,11 @@ from modelcrate.pipeline.detection.entry_candidates import (
 )
 from modelcrate.pipeline.start_check.loaded_paths import added_folders, loaded_beside
 from modelcrate.project.pages import page
-from modelcrate.project.values import FILE_NAME, Dependencies, Entry, Model, Project
+from modelcrate.project.values import FILE_NAME, Dependencies, Entry, Model, Project, project_name
 from modelcrate_layers.errors import UserError
 
 PYTHONS = ("3.11", "3.13", "3.12", "3.10", "3.14", "3.9")
 """Which Python is taken where several are allowed: those of the Debian releases first."""
-
-_MAX_FOLDER_NAME = 64
 
 _SCRIPT = "score.py"
 """What an entry script is called that is written here."""
@@ -75,7 +73,7 @@ def detect(folder: Path) -> tuple[Project, tuple[Finding, ...]]:
     needs, needs_found = (Dependencies(), ()) if inside else find_dependencies(folder, files, entry)
     top = Path(os.path.abspath(folder))
     named = cached_name(top) or top.name
-    own = re.sub(r"[^a-z0-9]+", "-", named.lower())[:_MAX_FOLDER_NAME].strip("-")
+    own = project_name(named)
     name = own or "model"
     variables = extent.variables(name) if extent is not None else {}
     project = Project(name, entry, models, python=python, dependencies=needs, env=variables)

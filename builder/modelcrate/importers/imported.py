@@ -1,0 +1,81 @@
+"""A project that was made of another tool's configuration, and how it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from pathlib import Path
+
+from modelcrate.project.values import FILE_NAME, Project
+from modelcrate_layers.atomic import write_file
+from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.store import as_machine_error
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A project, and what became of each key of the file that it was made of.
+
+    Attributes:
+        file: The file that was read.
+        tool: Whose file it is.
+        folder: The folder of the project, which its paths start from.
+        project: The project.
+        files: What is written beside the project file: texts by their names.
+        taken: What was taken over: a key, and what it became.
+        not_taken: What was not: a key with its value, why, and what to do.
+        notices: What else was decided.
+        missing: What has to be there before an image can be built.
+        renewed: Files that may be there already, because they are written anew each time.
+    """
+
+    file: Path
+    tool: str
+    folder: Path
+    project: Project
+    files: Mapping[str, str] = field(default_factory=dict, hash=False)
+    taken: tuple[str, ...] = ()
+    not_taken: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    renewed: frozenset[str] = frozenset()
+
+
+def write_imported(found: Imported, *, force: bool = False) -> tuple[Path, ...]:
+    """Writes the project file and what belongs to it.
+
+    Args:
+        found: What was read.
+        force: Whether files that exist are replaced.
+
+    Returns:
+        The paths of the files; that of the project file is the last.
+
+    Raises:
+        UserError: There is another file of such a name already. Nothing is written then.
+    """
+    from modelcrate.project.reading import parse_project
+    from modelcrate.project.writing import project_text
+
+    texts = {**found.files, FILE_NAME: project_text(found.project)}
+    for name, text in texts.items():
+        path = found.folder / name
+        known = force or name in found.renewed
+        if not known and path.exists() and (name == FILE_NAME or not _is(path, text)):
+            hint = "edit it, or replace it with --force" if name == FILE_NAME else "move it away, or replace it with --force"
+            raise UserError("exists already", where=str(path), hint=hint)
+    parse_project(texts[FILE_NAME].encode(), str(found.folder / FILE_NAME), found.folder)  # what is written is a project file
+    paths = tuple(found.folder / name for name in texts)
+    for path, text in zip(paths, texts.values(), strict=True):
+        with as_machine_error(path):
+            write_file(path, text.encode())
+    return paths
+
+
+def _is(path: Path, text: str) -> bool:
+    """Returns whether a file has this text already."""
+    try:
+        return path.is_file() and path.stat().st_size == len(text.encode()) and path.read_bytes() == text.encode()
+    except OSError:
+        return False

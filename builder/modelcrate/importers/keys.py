@@ -1,0 +1,292 @@
+"""The keys of another tool's file, each of which is taken over, left out with a reason, or named as unknown: none is passed over.
+
+What is read and not accounted for is a mistake of ours, and `Reading.close` says so.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from modelcrate.importers.imported import Imported
+from modelcrate.project.foreign_yaml import load_yaml, repeated_keys, shown
+from modelcrate.project.values import Project
+from modelcrate.resolve.requirement_faults import mask
+from modelcrate.security.scan.secrets import by_content
+from modelcrate_layers.errors import CrateError, UserError
+from modelcrate_layers.named_file import read_source
+
+MAX_LINES = 2000
+"""Keys and items of one file; real ones have some dozen."""
+
+_SECRET = re.compile(r"(?i)(secret|token(?!iz)|passw|credential|api_?key)")
+
+
+class Reading:
+    """One file while it is read: it collects what is said about its keys, so it is not a value."""
+
+    def __init__(self, file: Path, tool: str) -> None:
+        self.file, self.tool = file, tool
+        self.taken, self.not_taken = list[str](), list[str]()
+        self.notices, self.missing = list[str](), list[str]()
+        self.faults = list[UserError]()
+        self._opened = list[Keys]()
+
+    def load(self) -> Mapping[str, object]:
+        """Returns the mapping in the file.
+
+        Raises:
+            SourceError: The file can't be read.
+            UserError: It is no mapping in YAML.
+        """
+        data = load_mapping(self.file)
+        again = repeated_keys(read_source(self.file))
+        self.notices += [f"the key {each} stands twice: the last one counts" for each in again[:20]]
+        return data
+
+    def keys(self, data: Mapping[str, object], above: str = "", unknown: str = "") -> Keys:
+        """Returns the keys of a mapping. `above` is what stands before them in messages; `unknown` what to do about an unknown one."""
+        made = Keys(self, data, above, unknown)
+        self._opened.append(made)
+        return made
+
+    def leave(self, key: str, value: object, why: str) -> None:
+        """Notes a key that an image can't have. The value is shown, unless it may be a secret."""
+        self._count()
+        told = _public(key, value)
+        self.not_taken.append(f"{key}: {told}; {why}" if told else f"{key}; {why}")
+
+    def take(self, key: str, became: str) -> None:
+        """Notes a key that was taken over, and what it became."""
+        self._count()
+        self.taken.append(f"{key}: {became}")
+
+    def fault(self, what: str, hint: str) -> None:
+        """Notes a fault, with which no project can be made."""
+        self.faults.append(UserError(what, where=str(self.file), hint=hint))
+
+    def close(self) -> None:
+        """Names the keys that nobody asked for, and raises the faults.
+
+        Raises:
+            UserError: There are faults; `also` has the others, and the last one says what would have been left out besides.
+        """
+        for each in self._opened:
+            each.close()
+        if self.faults:
+            first, *rest = self.faults
+            if self.not_taken:
+                first.why = "\n".join([*filter(None, [first.why]), "and this would not be taken over:", *self.not_taken])
+            first.also = tuple(rest)
+            raise first
+
+    def finish(self, project: Project, files: Iterable[tuple[str, str]] = (), folder: Path | None = None) -> Imported:
+        """Returns what was read, with its project.
+
+        Args:
+            project: The project that was made of it.
+            files: What is written beside the project file: names and texts.
+            folder: The folder of the project; None for that of the file.
+
+        Raises:
+            UserError: There are faults.
+        """
+        self.close()
+        lists = (self.taken, self.not_taken, self.notices, self.missing)
+        said = [tuple(dict.fromkeys(each)) for each in lists]
+        return Imported(self.file, self.tool, folder or self.file.parent, project, dict(files), *said)
+
+    def _count(self) -> None:
+        if len(self.taken) + len(self.not_taken) >= MAX_LINES:
+            raise UserError(f"has more than {MAX_LINES} keys and items", where=str(self.file), hint="name the right file")
+
+
+class Keys:
+    """One mapping of a file. Each key that is read has to be taken or left."""
+
+    def __init__(self, reading: Reading, data: Mapping[str, object], above: str, unknown: str) -> None:
+        self.reading, self.above, self._unknown = reading, above, unknown
+        self.data = {str(key): value for key, value in data.items()}
+        self._rest = dict(self.data)
+        self._open, self._known = dict[str, None](), set[str]()
+
+    def __contains__(self, key: str) -> bool:
+        return not _is_empty(self.data.get(key))
+
+    def value(self, key: str) -> object:
+        """Returns a value as it stands; None where there is none, which is noted for a key without one."""
+        self._known.add(key)
+        if key not in self._rest:
+            return self.data.get(key) if key in self else None
+        value = self._rest.pop(key)
+        if _is_empty(value):
+            self.reading.leave(self._name(key), None, "it is empty")
+            return None
+        self._open[key] = None
+        return value
+
+    def text(self, key: str) -> str:
+        """Returns a text, also one that YAML reads as a number; empty where there is none."""
+        value = self.value(key)
+        if value is None:
+            return ""
+        if isinstance(value, Mapping | list):
+            self.wrong(key, "no text", "write one text behind it")
+            return ""
+        return str(value).lower() if isinstance(value, bool) else str(value).strip()
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Returns a list of texts; a text alone is a list of one."""
+        value = self.value(key)
+        if value is None:
+            return ()
+        items = value if isinstance(value, list) else [value]
+        if len(items) > MAX_LINES or any(isinstance(each, Mapping | list) for each in items):
+            self.wrong(key, "no list of texts", "write one text a line, each behind a dash")
+            return ()
+        return tuple(str(each).strip() for each in items if each is not None)
+
+    def flag(self, key: str) -> bool | None:
+        """Returns a truth value; None where there is none."""
+        value = self.value(key)
+        if value is None or isinstance(value, bool):
+            return value
+        self.wrong(key, "neither true nor false", "write true or false")
+        return None
+
+    def number(self, key: str) -> int | None:
+        """Returns a whole number; None where there is none."""
+        value = self.value(key)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+            return value
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value.strip()):
+            return int(value)
+        self.wrong(key, "no whole number", "write a number")
+        return None
+
+    def mapping(self, key: str, unknown: str = "") -> Keys | None:
+        """Returns the keys of a mapping below a key; None where there is none."""
+        value = self.value(key)
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            self.wrong(key, "no mapping", "write its keys below it, indented")
+            return None
+        self._open.pop(key, None)
+        return self.reading.keys(value, f"{self._name(key)}.", unknown or self._unknown)
+
+    def mappings(self, key: str, short: str = "") -> Iterator[Keys]:
+        """Yields the mappings of a list; a text stands for the mapping with the key `short` alone, if that is named."""
+        value = self.value(key)
+        items = [] if value is None else value if isinstance(value, list) else [value]
+        self._open.pop(key, None)
+        for number, each in enumerate(items[: MAX_LINES + 1]):
+            made = {short: each} if short and isinstance(each, str | int | float) else each
+            if isinstance(made, Mapping):
+                yield self.reading.keys(made, f"{self._name(key)}[{number}].", self._unknown)
+            else:
+                self.wrong(key, "no list of mappings", "write its keys behind each dash")
+
+    def pairs(self, key: str) -> dict[str, str]:
+        """Returns a mapping of names to texts, such as variables; truth values as true and false."""
+        value = self.value(key)
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping) or any(isinstance(each, Mapping | list) for each in value.values()):
+            self.wrong(key, "no mapping of names to texts", "write NAME: value")
+            return {}
+        as_text = {True: "true", False: "false", None: ""}
+        return {
+            str(name): as_text[each] if each is None or isinstance(each, bool) else str(each)
+            for name, each in value.items()
+        }
+
+    def take(self, key: str, became: str) -> bool:
+        """Notes that a key was taken over, and what it became, if it is there and nothing was noted of it yet; returns whether it was."""
+        if key not in self._open:
+            return False
+        del self._open[key]
+        self.reading.take(self._name(key), became)
+        return True
+
+    def leave(self, key: str, why: str) -> None:
+        """Notes a key that an image can't have, with what to do, if it is there."""
+        value = self.value(key)
+        if key in self._open:
+            del self._open[key]
+            self.reading.leave(self._name(key), value, why)
+
+    def leave_each(self, key: str, why: str) -> None:
+        """Does the same for each item of a list."""
+        items = self.texts(key) if isinstance(self.data.get(key), list) else ()
+        if not items:
+            return self.leave(key, why)
+        self._open.pop(key, None)
+        for number, each in enumerate(items):
+            self.reading.leave(f"{self._name(key)}[{number}]", each, why)
+        return None
+
+    def done(self, key: str) -> None:
+        """Marks a key of which everything was noted, part by part."""
+        self._open.pop(key, None)
+
+    def leave_all(self, reasons: Mapping[str, str]) -> None:
+        """Notes those of these keys that are there, with their reasons."""
+        for key, why in reasons.items():
+            self.leave(key, why)
+
+    def wrong(self, key: str, what: str, hint: str) -> None:
+        """Notes that a value has another form."""
+        self._open.pop(key, None)
+        self.reading.fault(f"{self._name(key)!r} is {what}", hint)
+
+    def close(self) -> None:
+        """Names the keys that nobody asked for."""
+        assert not self._open, f"neither taken nor left: {', '.join(self._open)}"
+        for key, value in self._rest.items():
+            near = difflib.get_close_matches(key, self._known - self.data.keys(), 1)
+            hint = f"did you mean {near[0]!r}?" if near else self._unknown or f"{self.reading.tool} has no such key there"
+            self.reading.leave(self._name(key)[:200], value, f"it is unknown; {hint}")
+        self._rest = {}
+
+    def _name(self, key: str) -> str:
+        return f"{self.above}{key}"
+
+
+def _is_empty(value: object) -> bool:
+    """Returns whether a value says nothing, as `[]` and a key without a value."""
+    return value is None or value == "" or value == [] or value == {}
+
+
+def load_mapping(file: Path) -> Mapping[str, object]:
+    """Returns the mapping in a YAML file.
+
+    Raises:
+        SourceError: The file can't be read.
+        UserError: It is no mapping in YAML.
+    """
+    data = load_yaml(read_source(file), str(file))
+    if not isinstance(data, Mapping):
+        found = "is empty" if data is None else "has no keys"
+        raise UserError(found, where=str(file), hint="name the configuration of the model")
+    return data
+
+
+def _public(key: str, value: object) -> str:
+    """Returns a value as it may be shown; empty for one that may be a secret."""
+    if value is None:
+        return ""
+    if _SECRET.search(key.rpartition(".")[2]) and not isinstance(value, bool):
+        return ""
+    text = mask(" ".join(shown(value).split()))
+    return "" if has_secret(text) else text
+
+
+def has_secret(text: str) -> bool:
+    """Returns whether a text has a secret in it, by the secret's own form."""
+    try:
+        return any(not each.warns for each in by_content(text.encode()))
+    except CrateError:
+        return True

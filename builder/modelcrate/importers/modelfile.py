@@ -1,0 +1,235 @@
+"""Modelfile of Ollama: its GGUF file under llama.cpp's own server, with the parameters as defaults. https://docs.ollama.com/modelfile"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from modelcrate.importers.imported import Imported
+from modelcrate.importers.keys import Reading
+from modelcrate.importers.llama_server import CONTEXT, Chat, llama_project, with_chat
+from modelcrate.importers.modelfile_lines import Instruction, parse_modelfile
+from modelcrate.importers.project_parts import OCI, free_name, hub_model, inside
+from modelcrate.project.pages import page
+from modelcrate.project.values import HubModel, Model, Project, project_name
+from modelcrate_layers.errors import UserError
+from modelcrate_layers.named_file import MAX_NAMED, read_named_file, read_source
+
+TOOL = "Ollama"
+NAMES = ("Modelfile",)
+
+QUANTIZATION = "Q4_K_M"
+"""Which file of a repository is taken where none is named, as Ollama does."""
+
+_SETTINGS: Mapping[str, tuple[str, type]] = {
+    "num_ctx": ("n_ctx", int),
+    "num_predict": ("n_predict", int),
+    "num_keep": ("n_keep", int),
+    "num_batch": ("n_batch", int),
+    "num_gpu": ("n_gpu_layers", int),
+    "main_gpu": ("main_gpu", int),
+    "num_thread": ("cpuparams.n_threads", int),
+    "temperature": ("sampling.temp", float),
+    "top_k": ("sampling.top_k", int),
+    "top_p": ("sampling.top_p", float),
+    "min_p": ("sampling.min_p", float),
+    "typical_p": ("sampling.typ_p", float),
+    "seed": ("sampling.seed", int),
+    "repeat_penalty": ("sampling.penalty_repeat", float),
+    "repeat_last_n": ("sampling.penalty_last_n", int),
+    "presence_penalty": ("sampling.penalty_present", float),
+    "frequency_penalty": ("sampling.penalty_freq", float),
+    "mirostat": ("sampling.mirostat", int),
+    "mirostat_tau": ("sampling.mirostat_tau", float),
+    "mirostat_eta": ("sampling.mirostat_eta", float),
+}
+"""The parameters, and what llama.cpp's server calls them."""
+
+_OTHERS = {
+    "template": "it is written for Go's templates; the chat template in the GGUF file counts, or one in Jinja: params.chat_template in serve/serve.py",
+    "license": f"a label names a licence: labels: {{{OCI}.licenses: NAME}}; its text goes along as a file beside serve.py",
+    "draft": "a second model for drafts: params.speculative in serve/serve.py",
+    "renderer": "it names code of Ollama's; the chat template does that here",
+    "parser": "it names code of Ollama's; the chat template does that here",
+    "requires": "Ollama is not in the image",
+}
+_LIMIT = re.compile(r"-?[0-9]{1,12}")
+_NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?([eE]-?[0-9]{1,3})?")
+
+
+def recognises(data: Mapping[str, object]) -> bool:
+    """Returns False: a Modelfile is no YAML."""
+    return False
+
+
+def read(file: Path) -> Imported:
+    """Reads a Modelfile.
+
+    Raises:
+        SourceError: It can't be read.
+        UserError: It has faults, or names a model that only Ollama's library has.
+    """
+    reading = Reading(file, TOOL)
+    lines = parse_modelfile(read_source(file), str(file))
+    for each in lines:
+        if each.word in _OTHERS:
+            reading.leave(each.word.upper(), each.value, _OTHERS[each.word])
+    settings = _settings(reading, lines)
+    model, adapter = _model(reading, lines), _adapter(reading, lines)
+    name = project_name(file.absolute().parent.name) or "model"
+    if model is None:
+        _leave_chat(reading, lines, "the model is not known")
+        return reading.finish(Project(name, None))  # which raises what was found
+    if isinstance(model, Model) and (file.parent / model.path).is_dir() and not list((file.parent / model.path).glob("*.gguf")):
+        return _of_transformers(reading, name, model, lines, adapter)
+    template = _template(reading, lines, file.parent / model.path if isinstance(model, Model) else None)
+    if "n_ctx" not in settings:
+        reading.notices.append(f"the context has {CONTEXT} tokens, as Ollama's: params.n_ctx in serve/serve.py")
+    reading.notices.append("the server answers as OpenAI's API does, POST /v1/chat/completions on port 8080, and not as Ollama's")
+    models = [model] if adapter is None else [model, adapter]
+    return reading.finish(*llama_project(name, file.name, models, settings, template))
+
+
+def _settings(reading: Reading, lines: Sequence[Instruction]) -> dict[str, object]:
+    settings, stops = dict[str, object](), list[str]()
+    for each in lines:
+        if each.word != "parameter":
+            continue
+        key = f"PARAMETER {each.name}"
+        if each.name == "stop":
+            stops.append(each.value)
+            reading.take(key, "serve/serve.py: params.antiprompt")
+            continue
+        if each.name not in _SETTINGS:
+            reading.leave(key, each.value, "llama.cpp's server has no such setting")
+            continue
+        attribute, kind = _SETTINGS[each.name]
+        if not (_LIMIT if kind is int else _NUMBER).fullmatch(each.value):
+            reading.faults.append(
+                UserError(
+                    f"{each.name} is no {'whole number' if kind is int else 'number'}: {each.value[:40]!r}",
+                    where=f"{reading.file}:{each.line}",
+                    hint="write a number behind it",
+                )
+            )
+        elif each.name == "seed" and int(each.value) < 0:
+            reading.leave(key, each.value, "a random seed is the default")
+        else:
+            settings[attribute] = kind(each.value)
+            reading.take(key, f"serve/serve.py: params.{attribute}")
+    return settings | ({"antiprompt": stops} if stops else {})
+
+
+def _model(reading: Reading, lines: Sequence[Instruction]) -> Model | HubModel | None:
+    """Returns the model that FROM names; None for one that an image can't have, which is a fault."""
+    named = [each for each in lines if each.word == "from"]
+    if not named:
+        reading.fault("names no model", "FROM ./model.gguf")
+        return None
+    for each in named[1:]:
+        reading.leave("FROM", each.value, "a further file, such as the projector of a vision model: params.mmproj.path in serve/serve.py")
+    value = named[0].value
+    hub = re.fullmatch(r"(?:https?://)?(?:hf\.co|huggingface\.co)/([^/:]+/[^/:]+)(?::([^/:]+))?", value)
+    keys = reading.keys({})
+    if hub:
+        pattern = f"*{hub[2] or QUANTIZATION}*.gguf"
+        reading.take("FROM", f"models: hf: {hub[1]}, files: {pattern}")
+        return hub_model(keys, hub[1], files=[pattern])
+    there = _is_place(value) or (reading.file.parent / value).exists()
+    if not there:
+        reading.faults.append(_of_the_library(reading, named[0]))
+        return None
+    path = inside(keys, value)
+    if path is None:
+        return None
+    if not (reading.file.parent / path).exists():
+        reading.missing.append(f"{path} is not there, which FROM names")
+    elif (reading.file.parent / path).is_file() and path.suffix.lower() != ".gguf" and not _is_gguf(reading.file.parent / path):
+        reading.fault(f"{path} is no GGUF file", "convert it with llama.cpp's convert_hf_to_gguf.py, or name the folder of a model: FROM ./FOLDER")
+        return None
+    reading.take("FROM", f"models: {path}")
+    return Model(path, free_name(path.stem, ()))
+
+
+def _is_place(value: str) -> bool:
+    return value.startswith((".", "/", "~")) or re.search(r"(?i)\.(gguf|bin|safetensors)$|[/\\]blobs[/\\]", value) is not None
+
+
+def _is_gguf(file: Path) -> bool:
+    with file.open("rb") as handle:
+        return handle.read(4) == b"GGUF"
+
+
+def _of_the_library(reading: Reading, line: Instruction) -> UserError:
+    return UserError(
+        f"{line.value[:100]} is a name in Ollama's library, and not a file",
+        where=f"{reading.file}:{line.line}",
+        hint=f"`ollama show --modelfile {line.value[:100]}` names its GGUF file: copy it here as model.gguf, and write FROM ./model.gguf; "
+        f"or take one of a hub: FROM hf.co/ORG/NAME-GGUF:{QUANTIZATION} ({page('hub')})",
+    )
+
+
+def _adapter(reading: Reading, lines: Sequence[Instruction]) -> Model | None:
+    found = None
+    for each in lines:
+        if each.word != "adapter":
+            continue
+        path = inside(reading.keys({}), each.value)
+        if path is None:
+            continue
+        if found is not None or path.suffix.lower() != ".gguf":
+            reading.leave("ADAPTER", each.value, "one adapter is taken, as GGUF: llama.cpp's convert_lora_to_gguf.py makes it of safetensors")
+            continue
+        if not (reading.file.parent / path).is_file():
+            reading.missing.append(f"{path} is not there, which ADAPTER names")
+        found = Model(path, free_name(f"adapter-{path.stem}", ()))
+        reading.take("ADAPTER", f"models: {path}; serve/serve.py: params.lora_adapters")
+    return found
+
+
+def _template(reading: Reading, lines: Sequence[Instruction], file: Path | None) -> str:
+    """Returns the chat template with the system message and the examples in it; empty where there are none, or nowhere to put them."""
+    systems = [each.value for each in lines if each.word == "system"] + [
+        each.value for each in lines if each.word == "message" and each.name == "system"
+    ]
+    messages = tuple((each.name, each.value) for each in lines if each.word == "message" and each.name != "system")
+    if not systems and not messages:
+        return ""
+    found = with_chat(Chat(systems[-1] if systems else "", messages), file) if file is not None else None
+    if found is None:
+        _leave_chat(reading, lines, "the model's file has no chat template that can be read here; send it as the first messages of each request")
+        return ""
+    for each in lines:
+        if each.word == "system" or each.word == "message":
+            place = "where a request has none" if "system" in (each.word, each.name) else "before the messages of a request"
+            reading.take(f"{each.word.upper()} {each.name}".strip(), f"serve/chat_template.jinja: {place}")
+    if len(systems) > 1:
+        reading.notices.append("of several system messages the last one counts")
+    return found
+
+
+def _leave_chat(reading: Reading, lines: Sequence[Instruction], why: str) -> None:
+    for each in lines:
+        if each.word in ("system", "message"):
+            reading.leave(f"{each.word.upper()} {each.name}".strip(), each.value, why)
+
+
+def _of_transformers(
+    reading: Reading, name: str, model: Model, lines: Sequence[Instruction], adapter: Model | None
+) -> Imported:
+    """Returns the project for a folder of safetensors, which modelcrate serves with Transformers."""
+    _leave_chat(reading, lines, "send it with each request")
+    reading.not_taken += [f"{each.partition(':')[0]}; Transformers takes parameters with each request" for each in reading.taken if each.startswith(("PARAMETER", "ADAPTER"))]
+    reading.taken = [each for each in reading.taken if not each.startswith(("PARAMETER", "ADAPTER"))]
+    reading.notices.append("a folder of safetensors is served with Transformers: POST /score on port 5001")
+    return reading.finish(Project(name, None, (model,)))
+
+
+def is_modelfile(file: Path) -> bool:
+    """Returns whether a file of another name begins as a Modelfile does, and not as a Dockerfile."""
+    try:
+        lines = parse_modelfile(read_named_file(file, MAX_NAMED), str(file))
+    except (OSError, ValueError, UserError):
+        return False
+    return any(each.word == "from" for each in lines)

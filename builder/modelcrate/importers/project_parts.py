@@ -1,0 +1,189 @@
+"""What several tools say in much the same way, as parts of a project: Python's version, Debian packages, variables, labels, models of a hub."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+from modelcrate.importers.keys import Keys, has_secret
+from modelcrate.pipeline.variables import FIXED
+from modelcrate.project.contracts import APP_ROOT
+from modelcrate.project.values import AnyModel, HubModel
+from modelcrate.resolve.debian.releases import by_python, nearest_python
+
+OWN_BASE = "do it once in an image of your own, and name that: base: IMAGE"
+"""What to do about commands that change an image while it is built."""
+
+NO_CUDA = (
+    "the packages bring CUDA: torch of the index does, and dependencies: {torch: cu126} takes the builds for one version"
+)
+RUNS_ELSEWHERE = "where it runs decides, not the image"
+FOR_READERS = "it is for readers: labels: {NAME: VALUE}"
+
+_PYTHON = re.compile(r"(?:python|py)?\s*3\.?([0-9]{1,2})(?:\.[0-9x*]+)*", re.IGNORECASE)
+_PACKAGE = re.compile(r"([a-z0-9][a-z0-9+.-]+)(?::(?:any|native|amd64))?(=\S+)?")
+_RENAMED = {"libgl1-mesa-glx": "libgl1", "libglx-mesa0-dev": "libgl-dev", "python3-distutils": "", "python3-pip": ""}
+"""Packages that releases do not have any more, and what took their place; empty for what an image needs none of."""
+
+_REPOSITORY = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,95}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+_REVISION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,200}[A-Za-z0-9])?")
+_SECRET_NAME = re.compile(r"(?i)(secret|token|passw|credential|api_?key|access_?key)")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def take_python(keys: Keys, key: str, own_base: bool = True) -> str | None:
+    """Returns the version of Python that a key names, in two numbers; None where it names none that a base of ours has.
+
+    Args:
+        keys: The mapping.
+        key: The key.
+        own_base: Whether the base is made by us, and not an image that has its own Python.
+    """
+    raw = keys.value(key)
+    text = keys.text(key)
+    if not text:
+        return None
+    if isinstance(raw, float) and re.fullmatch(r"3\.[1-3]", text):
+        keys.reading.notices.append(f"{key}: {text} is read as 3.{text[2:]}0, which YAML shortens where it has no quotes")
+        text += "0"
+    found = _PYTHON.fullmatch(text)
+    if found is None:
+        keys.leave(key, "it is no version of Python; write python: \"3.11\"")
+        return None
+    if not own_base:
+        keys.leave(key, "the base's own Python is taken")
+        return None
+    named = f"3.{found[1]}"
+    taken = nearest_python(named)
+    if taken is None:
+        have = ", ".join(release.python for release in by_python())
+        keys.leave(key, f"no base of ours has that Python, but {have}; name an image that has it: base: IMAGE")
+        return None
+    keys.take(key, f'python: "{taken}"')
+    if taken != named:
+        keys.reading.notices.append(f"Python {named} is taken as {taken}, the oldest that a base of ours has")
+    elif re.fullmatch(r"(python|py)?3\.?[0-9]+\.[0-9]+.*", text) and text.count(".") > 1:
+        keys.reading.notices.append(f"Python {text} is taken as {taken}: the newest of that version which the base has")
+    return taken
+
+
+def take_packages(keys: Keys, key: str) -> tuple[str, ...]:
+    """Returns the Debian packages that a list names."""
+    kept = dict[str, None]()
+    listed = keys.texts(key)
+    for word in [word for line in listed for word in line.split()]:
+        found = _PACKAGE.fullmatch(word.lower())
+        name = _RENAMED.get(found[1], found[1]) if found else ""
+        if found is None:
+            keys.reading.leave(f"{keys.above}{key}", word, "it is no name of a Debian package")
+        elif not name:
+            keys.reading.leave(f"{keys.above}{key}", word, "an image needs it for nothing")
+        else:
+            kept[name] = None
+            if name != found[1]:
+                keys.reading.notices.append(f"the package {found[1]} is called {name} now")
+            if found[2]:
+                keys.reading.notices.append(f"the package {name} is taken without {found[2]}: modelcrate lock pins versions")
+    if listed:
+        keys.take(key, f"base: packages: {len(kept)}" if kept else "nothing is left of it")
+    return tuple(kept)
+
+
+def keep_variables(keys: Keys, key: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """Returns the variables that an image may have; the others are left out with the reason. Values are not repeated: they may be secrets."""
+    out = {}
+    for name, value in variables.items():
+        place = f"{keys.above}{key}: {name[:100]}"
+        if not _NAME.fullmatch(name):
+            keys.reading.leave(place, None, "no variable can be called that")
+        elif name in FIXED:
+            keys.reading.leave(place, None, FIXED[name])
+        elif value and (has_secret(value) or _SECRET_NAME.search(name)) and not re.fullmatch(r"[0-9.]+|true|false", value.lower()):
+            why = f"it looks like a secret, and none goes into an image; at the start: modelcrate run -e {name}"
+            keys.reading.leave(place, None, why)
+        else:
+            out[name] = value
+    if out:
+        keys.take(key, f"env: {', '.join(out)}")
+    else:
+        keys.take(key, "nothing is left of it")
+    return out
+
+
+def split_variables(keys: Keys, key: str, lines: Iterable[str]) -> dict[str, str]:
+    """Returns the variables of lines NAME=VALUE."""
+    out = {}
+    for line in lines:
+        name, equals, value = line.partition("=")
+        if equals:
+            out[name.strip()] = value
+        else:
+            keys.reading.leave(f"{keys.above}{key}", name, "it has no value; at the start: modelcrate run -e NAME=VALUE")
+    return out
+
+
+def take_labels(keys: Keys, reasons: Mapping[str, str]) -> dict[str, str]:
+    """Returns labels for keys that say something to readers: by each key the name of its label."""
+    out = {}
+    for key, label in reasons.items():
+        text = " ".join(" ".join(keys.texts(key)).split())
+        if text and keys.take(key, f"labels: {label}"):
+            out[label] = text
+    return out
+
+
+OCI = "org.opencontainers.image"
+"""What the standard labels of an image begin with."""
+
+
+def hub_model(
+    keys: Keys, repo: str, revision: str = "", files: Iterable[str] = (), others: Iterable[AnyModel] = ()
+) -> HubModel | None:
+    """Returns a model of a hub; None for what is no repository there, which is a fault.
+
+    Args:
+        keys: Where it is named.
+        repo: ORG/NAME.
+        revision: A commit, a branch or a tag; empty for the default.
+        files: Patterns of the files that are wanted.
+        others: The models so far, whose names it can't have.
+    """
+    if not _REPOSITORY.fullmatch(repo) or (revision and (not _REVISION.fullmatch(revision) or ".." in revision)):
+        keys.reading.fault(f"not a repository of a hub: {repo[:100]!r}", "expected ORG/NAME, and a commit, a branch or a tag")
+        return None
+    name = free_name(repo.rpartition("/")[2], others)
+    patterns = tuple(each for each in files if re.fullmatch(r"[^/\s][^\r\n]{0,254}", each))
+    return HubModel(repo, name, revision or None, patterns)
+
+
+def free_name(name: str, others: Iterable[AnyModel]) -> str:
+    """Returns a name for a model that none of the others has, as much like this one as names of models can be."""
+    names = {each.name for each in others}
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("._-")[:240] or "model"
+    return next(each for number in range(1, len(names) + 2) if (each := plain if number == 1 else f"{plain}-{number}") not in names)
+
+
+def hub_folder(model: HubModel) -> str:
+    """Returns the folder of the image in which the files of a hub's model are."""
+    return f"{APP_ROOT}/azureml-models/{model.name}/{model.version}/{model.repo.rpartition('/')[2]}"
+
+
+def moved(text: str, places: Mapping[str, str]) -> str:
+    """Returns a text in which folders are named by their new places."""
+    for old in sorted(places, key=len, reverse=True):
+        text = re.sub(rf"(?<![\w./-]){re.escape(old.rstrip('/'))}(?![\w.-])", lambda _, new=places[old]: new, text)
+    return text
+
+
+def inside(keys: Keys, text: str) -> Path | None:
+    """Returns a path that stays in the folder of the file; None for another, which is a fault."""
+    path = PurePosixPath(text.replace("\\", "/"))
+    plain = PurePosixPath(*[part for part in path.parts if part != "."])
+    if not text.isprintable() or plain.is_absolute() or ".." in plain.parts or "://" in text or text.startswith("~"):
+        keys.reading.fault(
+            f"{text[:200]!r} is not in the folder of the file",
+            "a project's paths stay in its folder: copy it there, or link it by its content, and name that",
+        )
+        return None
+    return Path(plain)
