@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from modelcrate.arguments import as_one_of, as_path, as_text, as_texts
 from modelcrate.config import Config
 from modelcrate.environment import read_config
-from modelcrate.events import Emit, Event
+from modelcrate.events import Emit, Event, Notice
 from modelcrate.images.image import Deliverable, ImageLayer
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate_layers.content import Digest
@@ -249,22 +249,50 @@ class Building:
         self._events.put(event)
 
 
-def init(folder: str | Path = ".", *, force: bool = False) -> Path:
-    """Writes the project file of a folder, from what is found in it.
+def init(
+    folder: str | Path | None = None,
+    *,
+    source: str | Path | None = None,
+    force: bool = False,
+    workspace: str = "",
+    config: Config | None = None,
+    emit: Emit | None = None,
+) -> Path:
+    """Writes the project file of a folder, from what is found in it, or from another tool's configuration.
 
     Args:
-        folder: The folder with the model, the script and the requirements.
-        force: Whether a project file that exists is replaced.
+        folder: The folder with the model, the script and the requirements; None for this one, and with a source for that of its file.
+        source: The configuration: a cog.yaml, bentofile.yaml, Kitfile, config.yaml of Truss, MLmodel, Modelfile, or Azure's YAML.
+        force: Whether files that exist are replaced.
+        workspace: Where `azureml:NAME:VERSION` of Azure's YAML is looked for; empty for the default.
+        config: The configuration of this run; None for that of the environment.
+        emit: Gets a notice for each key of the source that was taken over, each that was not, and what is missing before a build.
 
     Returns:
         The path of modelcrate.yaml.
 
     Raises:
-        UserError: There is a project file already, or nothing in the folder can become an image.
+        SourceError: A file can't be read.
+        UserError: There is a project file already, or nothing can become an image.
     """
-    from modelcrate.pipeline.detection.detect import write_project
+    place = None if folder is None else as_path("folder", folder)
+    if source is None:
+        from modelcrate.pipeline.detection.detect import write_project
 
-    return write_project(as_path("folder", folder), force=force)[0]
+        return write_project(place or Path(), force=force)[0]
+    from modelcrate.importers import read_configuration
+    from modelcrate.importers.imported import write_imported
+    from modelcrate.workspace.opening import open_usual
+
+    file = as_path("source", source)
+    with as_session(config, emit) as session:
+        found = read_configuration(
+            file, lambda: open_usual(as_text("workspace", workspace), session.connections), place
+        )
+        written = write_imported(found, force=force)
+        for line in found.lines():
+            session.emit(Notice(line))
+    return written[0]
 
 
 def plan(

@@ -17,9 +17,10 @@ ORDER = (
         for room in (
             *(
                 "cli",
-                "azureml",
                 "lifecycle",
                 "api",
+                "importers",
+                "azureml",
                 "reports",
                 "render",
                 "export",

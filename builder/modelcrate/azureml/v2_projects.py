@@ -14,9 +14,7 @@ from modelcrate.azureml.projects import AzureProject, with_environment
 from modelcrate.pipeline.variables import FIXED
 from modelcrate.project.azure_v2 import AssetReference, V2Deployment, V2Environment, V2Model, V2Route
 from modelcrate.project.azure_v2_reading import read_v2
-from modelcrate.project.reading import parse_project
 from modelcrate.project.values import (
-    FILE_NAME,
     Dependencies,
     Entry,
     Model,
@@ -26,14 +24,11 @@ from modelcrate.project.values import (
     model_name,
     project_name,
 )
-from modelcrate.project.writing import project_text
 from modelcrate.workspace.backend import WorkspaceBackend
 from modelcrate.workspace.find import read_model
-from modelcrate_layers.atomic import write_file
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import read_source
-from modelcrate_layers.store import as_machine_error
 
 PUBLIC_REGISTRY = "azureml"
 """Microsoft's registry of models and environments, which everybody can read."""
@@ -92,26 +87,6 @@ def read_project(file: Path, workspace: WorkspaceBackend, folder: Path | None = 
     return V2Project(
         found, folder, AzureProject(_relative(project, folder), (*made.notices, *notices), made.logins), *routes
     )
-
-
-def write_project(found: V2Project, *, force: bool = False) -> Path:
-    """Writes the project file, and returns its path.
-
-    Args:
-        found: What was read.
-        force: Whether a project file that exists is replaced.
-
-    Raises:
-        UserError: There is a project file already.
-    """
-    path = found.folder / FILE_NAME
-    if path.exists() and not force:
-        raise UserError("exists already", where=str(path), hint="edit it, or replace it with --force")
-    text = project_text(found.made.project).encode()
-    parse_project(text, str(path), found.folder)  # what is written is a project file
-    with as_machine_error(path):
-        write_file(path, text)
-    return path
 
 
 def _folder(found: V2Deployment, wanted: Path | None) -> Path:

@@ -6,10 +6,7 @@ import argparse
 
 from modelcrate.transports.connections import Connections
 from modelcrate.workspace.backend import WorkspaceBackend
-from modelcrate.workspace.opening import open_named, open_workspace
-
-VARIABLE = "MODELCRATE_WORKSPACE"
-DEFAULT = "default"
+from modelcrate.workspace.opening import VARIABLE, open_usual
 
 
 def workspace_argument(parser: argparse.ArgumentParser) -> None:
@@ -25,5 +22,4 @@ def workspace_argument(parser: argparse.ArgumentParser) -> None:
 
 def workspace(args: argparse.Namespace, connections: Connections) -> WorkspaceBackend:
     """Returns the workspace that a command works with."""
-    named = args.workspace or connections.config.environment.get(VARIABLE, "")
-    return open_workspace(named, connections) if named else open_named(DEFAULT, connections)
+    return open_usual(args.workspace, connections)

@@ -1,4 +1,7 @@
-"""bentofile.yaml of BentoML: its own server, started as `bentoml serve`. https://docs.bentoml.com/en/latest/reference/bentoml/bento-build-options.html"""
+"""bentofile.yaml of BentoML: its own server, started as `bentoml serve`.
+
+https://docs.bentoml.com/en/latest/reference/bentoml/bento-build-options.html has the keys.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +46,7 @@ NAMES = ("bentofile.yaml", "bentofile.yml")
 
 PORT = 3000
 HEALTH = "/readyz"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - the addresses of the container
 IGNORED = ".modelcrateignore"
 STORE = "bentoml"
 """The folder of the project with the models out of BentoML's store, as the store has them."""
@@ -79,7 +83,8 @@ def read(file: Path) -> Imported:
         keys.leave("description", "a label has one line: labels: {org.opencontainers.image.description: TEXT}")
     labels |= take_labels(keys, {"description": f"{OCI}.description"})
     keys.leave("args", "a service of an image is told by variables: env: {NAME: VALUE}")
-    command = Command(("bentoml", "serve", service, "--host", "0.0.0.0", "--port", str(PORT)), Path(), (PORT,), health=HEALTH)  # noqa: S104 - in a container
+    argv = ("bentoml", "serve", service, "--host", EVERYWHERE, "--port", str(PORT))
+    command = Command(argv, Path(), (PORT,), health=HEALTH)
     project = Project(
         name,
         None,
@@ -99,7 +104,9 @@ def _service(keys: Keys) -> str:
         keys.reading.notices.append("no service is named: `bentoml serve .` looks for one in service.py")
         return "."
     if not _SERVICE.fullmatch(service) or service.startswith("-"):
-        keys.wrong("service", f"no reference to a service: {service[:100]!r}", 'expected for instance "service:Summarize"')
+        keys.wrong(
+            "service", f"no reference to a service: {service[:100]!r}", 'expected for instance "service:Summarize"'
+        )
         return service
     module = service.partition(":")[0].removesuffix(".py")
     path = Path(*PurePosixPath(module.replace(".", "/") if "/" not in module else module).parts)
@@ -293,10 +300,23 @@ def _ignored(keys: Keys) -> Iterator[tuple[str, str]]:
             keys.take(key, f"{IGNORED}" if chosen or exclude else "the whole folder goes into the image, as it says")
     if not (chosen or exclude or own):
         return
-    wanted = [line for each in chosen for plain in [each.removeprefix("./").rstrip("/")] for line in (f"!{plain}", f"!{plain}/**")]
+    wanted = [
+        line
+        for each in chosen
+        for plain in [each.removeprefix("./").rstrip("/")]
+        for line in (f"!{plain}", f"!{plain}/**")
+    ]
     store = [f"!{STORE}/**"] if "models" in keys else []
     lines = [*(["*", "!*/", *wanted, *store] if chosen else []), *exclude, *own]
     if (folder / IGNORED).exists():
-        keys.reading.notices.append(f"{IGNORED} is there already and stays as it is; include and exclude say: {', '.join(lines)[:300]}")
+        keys.reading.notices.append(
+            f"{IGNORED} is there already and stays as it is; include and exclude say: {', '.join(lines)[:300]}"
+        )
         return
-    yield IGNORED, "".join(f"{line}\n" for line in [f"# What {keys.reading.file.name} leaves out, made from it by modelcrate init.", *lines])
+    yield (
+        IGNORED,
+        "".join(
+            f"{line}\n"
+            for line in [f"# What {keys.reading.file.name} leaves out, made from it by modelcrate init.", *lines]
+        ),
+    )

@@ -1,4 +1,7 @@
-"""cog.yaml of Cog (Replicate): its own server, started as its images start it. https://cog.run/yaml"""
+"""cog.yaml of Cog (Replicate): its own server, started as its images start it.
+
+https://cog.run/yaml has the keys.
+"""
 
 from __future__ import annotations
 
@@ -80,12 +83,18 @@ def read(file: Path) -> Imported:
 def _served(keys: Keys) -> dict[str, str]:
     """Returns the variables that Cog's server looks at, as Cog's own images have them."""
     reading, env = keys.reading, {}
-    for key, variable in (("predict", "COG_PREDICT_TYPE_STUB"), ("run", "COG_PREDICT_TYPE_STUB"), ("train", "COG_TRAIN_TYPE_STUB")):
+    for key, variable in (
+        ("predict", "COG_PREDICT_TYPE_STUB"),
+        ("run", "COG_PREDICT_TYPE_STUB"),
+        ("train", "COG_TRAIN_TYPE_STUB"),
+    ):
         reference = keys.text(key)
         if not reference:
             continue
         if not _REFERENCE.fullmatch(reference):
-            keys.wrong(key, f"no reference to a class: {reference[:100]!r}", 'expected for instance "predict.py:Predictor"')
+            keys.wrong(
+                key, f"no reference to a class: {reference[:100]!r}", 'expected for instance "predict.py:Predictor"'
+            )
             continue
         path = inside(keys, reference.rpartition(":")[0])
         if path is not None and not (reading.file.parent / path).is_file():

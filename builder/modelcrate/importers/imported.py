@@ -41,6 +41,15 @@ class Imported:
     missing: tuple[str, ...] = ()
     renewed: frozenset[str] = frozenset()
 
+    def lines(self) -> tuple[str, ...]:
+        """Returns all that is to be said about it, one thing a line."""
+        return (
+            *(f"taken over: {each}" for each in self.taken),
+            *self.notices,
+            *(f"not taken over: {each}" for each in self.not_taken),
+            *(f"before a build: {each}" for each in self.missing),
+        )
+
 
 def write_imported(found: Imported, *, force: bool = False) -> tuple[Path, ...]:
     """Writes the project file and what belongs to it.
@@ -50,7 +59,7 @@ def write_imported(found: Imported, *, force: bool = False) -> tuple[Path, ...]:
         force: Whether files that exist are replaced.
 
     Returns:
-        The paths of the files; that of the project file is the last.
+        The paths of the files; that of the project file is the first.
 
     Raises:
         UserError: There is another file of such a name already. Nothing is written then.
@@ -58,17 +67,33 @@ def write_imported(found: Imported, *, force: bool = False) -> tuple[Path, ...]:
     from modelcrate.project.reading import parse_project
     from modelcrate.project.writing import project_text
 
-    texts = {**found.files, FILE_NAME: project_text(found.project)}
+    texts = {FILE_NAME: project_text(found.project), **found.files}
     for name, text in texts.items():
         path = found.folder / name
         known = force or name in found.renewed
         if not known and path.exists() and (name == FILE_NAME or not _is(path, text)):
-            hint = "edit it, or replace it with --force" if name == FILE_NAME else "move it away, or replace it with --force"
+            hint = (
+                "edit it, or replace it with --force"
+                if name == FILE_NAME
+                else "move it away, or replace it with --force"
+            )
             raise UserError("exists already", where=str(path), hint=hint)
-    parse_project(texts[FILE_NAME].encode(), str(found.folder / FILE_NAME), found.folder)  # what is written is a project file
+    parse_project(
+        texts[FILE_NAME].encode(), str(found.folder / FILE_NAME), found.folder
+    )  # what is written is a project file
     paths = tuple(found.folder / name for name in texts)
-    for path, text in zip(paths, texts.values(), strict=True):
+    own, *others = zip(paths, texts.values(), strict=True)
+    before, after = (
+        [each for each in others if each[0].name not in found.renewed],
+        [each for each in others if each[0].name in found.renewed],
+    )
+    for path, text in (
+        *before,
+        own,
+        *after,
+    ):  # what the project file names is there before it, and what says that it was written is after it
         with as_machine_error(path):
+            path.parent.mkdir(exist_ok=True)
             write_file(path, text.encode())
     return paths
 

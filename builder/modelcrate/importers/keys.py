@@ -78,7 +78,9 @@ class Reading:
         if self.faults:
             first, *rest = self.faults
             if self.not_taken:
-                first.why = "\n".join([*filter(None, [first.why]), "and this would not be taken over:", *self.not_taken])
+                first.why = "\n".join(
+                    [*filter(None, [first.why]), "and this would not be taken over:", *self.not_taken]
+                )
             first.also = tuple(rest)
             raise first
 
@@ -94,13 +96,17 @@ class Reading:
             UserError: There are faults.
         """
         self.close()
-        lists = (self.taken, self.not_taken, self.notices, self.missing)
-        said = [tuple(dict.fromkeys(each)) for each in lists]
-        return Imported(self.file, self.tool, folder or self.file.parent, project, dict(files), *said)
+        taken, left, notices, missing = (
+            tuple(dict.fromkeys(each)) for each in (self.taken, self.not_taken, self.notices, self.missing)
+        )
+        place = folder or self.file.parent
+        return Imported(self.file, self.tool, place, project, dict(files), taken, left, notices, missing)
 
     def _count(self) -> None:
         if len(self.taken) + len(self.not_taken) >= MAX_LINES:
-            raise UserError(f"has more than {MAX_LINES} keys and items", where=str(self.file), hint="name the right file")
+            raise UserError(
+                f"has more than {MAX_LINES} keys and items", where=str(self.file), hint="name the right file"
+            )
 
 
 class Keys:
@@ -211,6 +217,10 @@ class Keys:
         self.reading.take(self._name(key), became)
         return True
 
+    def is_told(self, key: str) -> bool:
+        """Returns whether something was said of a key."""
+        return key not in self._rest and key not in self._open
+
     def leave(self, key: str, why: str) -> None:
         """Notes a key that an image can't have, with what to do, if it is there."""
         value = self.value(key)
@@ -218,13 +228,13 @@ class Keys:
             del self._open[key]
             self.reading.leave(self._name(key), value, why)
 
-    def leave_each(self, key: str, why: str) -> None:
+    def leave_items(self, key: str, why: str) -> None:
         """Does the same for each item of a list."""
-        items = self.texts(key) if isinstance(self.data.get(key), list) else ()
-        if not items:
+        value = self.value(key)
+        if not isinstance(value, list):
             return self.leave(key, why)
         self._open.pop(key, None)
-        for number, each in enumerate(items):
+        for number, each in enumerate(value):
             self.reading.leave(f"{self._name(key)}[{number}]", each, why)
         return None
 
@@ -247,7 +257,9 @@ class Keys:
         assert not self._open, f"neither taken nor left: {', '.join(self._open)}"
         for key, value in self._rest.items():
             near = difflib.get_close_matches(key, self._known - self.data.keys(), 1)
-            hint = f"did you mean {near[0]!r}?" if near else self._unknown or f"{self.reading.tool} has no such key there"
+            hint = (
+                f"did you mean {near[0]!r}?" if near else self._unknown or f"{self.reading.tool} has no such key there"
+            )
             self.reading.leave(self._name(key)[:200], value, f"it is unknown; {hint}")
         self._rest = {}
 

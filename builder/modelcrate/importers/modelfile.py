@@ -1,4 +1,7 @@
-"""Modelfile of Ollama: its GGUF file under llama.cpp's own server, with the parameters as defaults. https://docs.ollama.com/modelfile"""
+"""Modelfile of Ollama: its GGUF file under llama.cpp's own server, with the parameters as defaults.
+
+https://docs.ollama.com/modelfile has the instructions.
+"""
 
 from __future__ import annotations
 
@@ -81,12 +84,18 @@ def read(file: Path) -> Imported:
     if model is None:
         _leave_chat(reading, lines, "the model is not known")
         return reading.finish(Project(name, None))  # which raises what was found
-    if isinstance(model, Model) and (file.parent / model.path).is_dir() and not list((file.parent / model.path).glob("*.gguf")):
+    if (
+        isinstance(model, Model)
+        and (file.parent / model.path).is_dir()
+        and not list((file.parent / model.path).glob("*.gguf"))
+    ):
         return _of_transformers(reading, name, model, lines, adapter)
     template = _template(reading, lines, file.parent / model.path if isinstance(model, Model) else None)
     if "n_ctx" not in settings:
         reading.notices.append(f"the context has {CONTEXT} tokens, as Ollama's: params.n_ctx in serve/serve.py")
-    reading.notices.append("the server answers as OpenAI's API does, POST /v1/chat/completions on port 8080, and not as Ollama's")
+    reading.notices.append(
+        "the server answers as OpenAI's API does, POST /v1/chat/completions on port 8080, and not as Ollama's"
+    )
     models = [model] if adapter is None else [model, adapter]
     return reading.finish(*llama_project(name, file.name, models, settings, template))
 
@@ -128,7 +137,11 @@ def _model(reading: Reading, lines: Sequence[Instruction]) -> Model | HubModel |
         reading.fault("names no model", "FROM ./model.gguf")
         return None
     for each in named[1:]:
-        reading.leave("FROM", each.value, "a further file, such as the projector of a vision model: params.mmproj.path in serve/serve.py")
+        reading.leave(
+            "FROM",
+            each.value,
+            "a further file, such as the projector of a vision model: params.mmproj.path in serve/serve.py",
+        )
     value = named[0].value
     hub = re.fullmatch(r"(?:https?://)?(?:hf\.co|huggingface\.co)/([^/:]+/[^/:]+)(?::([^/:]+))?", value)
     keys = reading.keys({})
@@ -145,15 +158,25 @@ def _model(reading: Reading, lines: Sequence[Instruction]) -> Model | HubModel |
         return None
     if not (reading.file.parent / path).exists():
         reading.missing.append(f"{path} is not there, which FROM names")
-    elif (reading.file.parent / path).is_file() and path.suffix.lower() != ".gguf" and not _is_gguf(reading.file.parent / path):
-        reading.fault(f"{path} is no GGUF file", "convert it with llama.cpp's convert_hf_to_gguf.py, or name the folder of a model: FROM ./FOLDER")
+    elif (
+        (reading.file.parent / path).is_file()
+        and path.suffix.lower() != ".gguf"
+        and not _is_gguf(reading.file.parent / path)
+    ):
+        reading.fault(
+            f"{path} is no GGUF file",
+            "convert it with llama.cpp's convert_hf_to_gguf.py, or name the folder of a model: FROM ./FOLDER",
+        )
         return None
     reading.take("FROM", f"models: {path}")
     return Model(path, free_name(path.stem, ()))
 
 
 def _is_place(value: str) -> bool:
-    return value.startswith((".", "/", "~")) or re.search(r"(?i)\.(gguf|bin|safetensors)$|[/\\]blobs[/\\]", value) is not None
+    return (
+        value.startswith((".", "/", "~"))
+        or re.search(r"(?i)\.(gguf|bin|safetensors)$|[/\\]blobs[/\\]", value) is not None
+    )
 
 
 def _is_gguf(file: Path) -> bool:
@@ -179,7 +202,11 @@ def _adapter(reading: Reading, lines: Sequence[Instruction]) -> Model | None:
         if path is None:
             continue
         if found is not None or path.suffix.lower() != ".gguf":
-            reading.leave("ADAPTER", each.value, "one adapter is taken, as GGUF: llama.cpp's convert_lora_to_gguf.py makes it of safetensors")
+            reading.leave(
+                "ADAPTER",
+                each.value,
+                "one adapter is taken, as GGUF: llama.cpp's convert_lora_to_gguf.py makes it of safetensors",
+            )
             continue
         if not (reading.file.parent / path).is_file():
             reading.missing.append(f"{path} is not there, which ADAPTER names")
@@ -198,11 +225,17 @@ def _template(reading: Reading, lines: Sequence[Instruction], file: Path | None)
         return ""
     found = with_chat(Chat(systems[-1] if systems else "", messages), file) if file is not None else None
     if found is None:
-        _leave_chat(reading, lines, "the model's file has no chat template that can be read here; send it as the first messages of each request")
+        _leave_chat(
+            reading,
+            lines,
+            "the model's file has no chat template that can be read here; send it as the first messages of each request",
+        )
         return ""
     for each in lines:
         if each.word == "system" or each.word == "message":
-            place = "where a request has none" if "system" in (each.word, each.name) else "before the messages of a request"
+            place = (
+                "where a request has none" if "system" in (each.word, each.name) else "before the messages of a request"
+            )
             reading.take(f"{each.word.upper()} {each.name}".strip(), f"serve/chat_template.jinja: {place}")
     if len(systems) > 1:
         reading.notices.append("of several system messages the last one counts")
@@ -220,7 +253,11 @@ def _of_transformers(
 ) -> Imported:
     """Returns the project for a folder of safetensors, which modelcrate serves with Transformers."""
     _leave_chat(reading, lines, "send it with each request")
-    reading.not_taken += [f"{each.partition(':')[0]}; Transformers takes parameters with each request" for each in reading.taken if each.startswith(("PARAMETER", "ADAPTER"))]
+    reading.not_taken += [
+        f"{each.partition(':')[0]}; Transformers takes parameters with each request"
+        for each in reading.taken
+        if each.startswith(("PARAMETER", "ADAPTER"))
+    ]
     reading.taken = [each for each in reading.taken if not each.startswith(("PARAMETER", "ADAPTER"))]
     reading.notices.append("a folder of safetensors is served with Transformers: POST /score on port 5001")
     return reading.finish(Project(name, None, (model,)))

@@ -64,7 +64,11 @@ def _instructions(text: str, where: str) -> Iterator[Instruction]:
         word, rest = _next(_WORD, rest)
         if word.lower() not in INSTRUCTIONS:
             known = ", ".join(each.upper() for each in INSTRUCTIONS)
-            raise UserError(f"not an instruction: {lines[began - 1].strip()[:80]!r}", where=f"{where}:{began}", hint=f"known are {known}")
+            raise UserError(
+                f"not an instruction: {lines[began - 1].strip()[:80]!r}",
+                where=f"{where}:{began}",
+                hint=f"known are {known}",
+            )
         name = ""
         if word.lower() in ("parameter", "message"):
             name, rest = _next(_PARAMETER, rest)
@@ -73,9 +77,15 @@ def _instructions(text: str, where: str) -> Iterator[Instruction]:
         parts, mark = [rest], '"""' if rest.startswith('"""') else '"'
         while not _is_closed(rest):
             if number == len(lines):
-                raise UserError("a quote is not closed", where=f"{where}:{began}", hint='end the text with the quotes that it begins with: """')
+                raise UserError(
+                    "a quote is not closed",
+                    where=f"{where}:{began}",
+                    hint='end the text with the quotes that it begins with: """',
+                )
             parts.append(lines[number])
-            rest = mark + lines[number].rstrip()[-len(mark) :].rjust(len(mark))  # the beginning and the end are all that counts
+            rest = mark + lines[number].rstrip()[-len(mark) :].rjust(
+                len(mark)
+            )  # the beginning and the end are all that counts
             number += 1
         yield Instruction(word.lower(), name, _unquoted("\n".join(parts).strip()), began)
 

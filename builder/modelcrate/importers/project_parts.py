@@ -15,9 +15,7 @@ from modelcrate.resolve.debian.releases import by_python, nearest_python
 OWN_BASE = "do it once in an image of your own, and name that: base: IMAGE"
 """What to do about commands that change an image while it is built."""
 
-NO_CUDA = (
-    "the packages bring CUDA: torch of the index does, and dependencies: {torch: cu126} takes the builds for one version"
-)
+NO_CUDA = "the packages bring CUDA: torch of the index does, and dependencies: {torch: cu126} takes the builds for one version"
 RUNS_ELSEWHERE = "where it runs decides, not the image"
 FOR_READERS = "it is for readers: labels: {NAME: VALUE}"
 
@@ -45,11 +43,13 @@ def take_python(keys: Keys, key: str, own_base: bool = True) -> str | None:
     if not text:
         return None
     if isinstance(raw, float) and re.fullmatch(r"3\.[1-3]", text):
-        keys.reading.notices.append(f"{key}: {text} is read as 3.{text[2:]}0, which YAML shortens where it has no quotes")
+        keys.reading.notices.append(
+            f"{key}: {text} is read as 3.{text[2:]}0, which YAML shortens where it has no quotes"
+        )
         text += "0"
     found = _PYTHON.fullmatch(text)
     if found is None:
-        keys.leave(key, "it is no version of Python; write python: \"3.11\"")
+        keys.leave(key, 'it is no version of Python; write python: "3.11"')
         return None
     if not own_base:
         keys.leave(key, "the base's own Python is taken")
@@ -84,7 +84,9 @@ def take_packages(keys: Keys, key: str) -> tuple[str, ...]:
             if name != found[1]:
                 keys.reading.notices.append(f"the package {found[1]} is called {name} now")
             if found[2]:
-                keys.reading.notices.append(f"the package {name} is taken without {found[2]}: modelcrate lock pins versions")
+                keys.reading.notices.append(
+                    f"the package {name} is taken without {found[2]}: modelcrate lock pins versions"
+                )
     if listed:
         keys.take(key, f"base: packages: {len(kept)}" if kept else "nothing is left of it")
     return tuple(kept)
@@ -99,7 +101,11 @@ def keep_variables(keys: Keys, key: str, variables: Mapping[str, str]) -> dict[s
             keys.reading.leave(place, None, "no variable can be called that")
         elif name in FIXED:
             keys.reading.leave(place, None, FIXED[name])
-        elif value and (has_secret(value) or _SECRET_NAME.search(name)) and not re.fullmatch(r"[0-9.]+|true|false", value.lower()):
+        elif (
+            value
+            and (has_secret(value) or _SECRET_NAME.search(name))
+            and not re.fullmatch(r"[0-9.]+|true|false", value.lower())
+        ):
             why = f"it looks like a secret, and none goes into an image; at the start: modelcrate run -e {name}"
             keys.reading.leave(place, None, why)
         else:
@@ -119,7 +125,9 @@ def split_variables(keys: Keys, key: str, lines: Iterable[str]) -> dict[str, str
         if equals:
             out[name.strip()] = value
         else:
-            keys.reading.leave(f"{keys.above}{key}", name, "it has no value; at the start: modelcrate run -e NAME=VALUE")
+            keys.reading.leave(
+                f"{keys.above}{key}", name, "it has no value; at the start: modelcrate run -e NAME=VALUE"
+            )
     return out
 
 
@@ -127,7 +135,7 @@ def take_labels(keys: Keys, reasons: Mapping[str, str]) -> dict[str, str]:
     """Returns labels for keys that say something to readers: by each key the name of its label."""
     out = {}
     for key, label in reasons.items():
-        text = " ".join(" ".join(keys.texts(key)).split())
+        text = " ".join(", ".join(keys.texts(key)).split())
         if text and keys.take(key, f"labels: {label}"):
             out[label] = text
     return out
@@ -150,7 +158,9 @@ def hub_model(
         others: The models so far, whose names it can't have.
     """
     if not _REPOSITORY.fullmatch(repo) or (revision and (not _REVISION.fullmatch(revision) or ".." in revision)):
-        keys.reading.fault(f"not a repository of a hub: {repo[:100]!r}", "expected ORG/NAME, and a commit, a branch or a tag")
+        keys.reading.fault(
+            f"not a repository of a hub: {repo[:100]!r}", "expected ORG/NAME, and a commit, a branch or a tag"
+        )
         return None
     name = free_name(repo.rpartition("/")[2], others)
     patterns = tuple(each for each in files if re.fullmatch(r"[^/\s][^\r\n]{0,254}", each))
@@ -161,7 +171,11 @@ def free_name(name: str, others: Iterable[AnyModel]) -> str:
     """Returns a name for a model that none of the others has, as much like this one as names of models can be."""
     names = {each.name for each in others}
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("._-")[:240] or "model"
-    return next(each for number in range(1, len(names) + 2) if (each := plain if number == 1 else f"{plain}-{number}") not in names)
+    return next(
+        each
+        for number in range(1, len(names) + 2)
+        if (each := plain if number == 1 else f"{plain}-{number}") not in names
+    )
 
 
 def hub_folder(model: HubModel) -> str:
@@ -172,7 +186,7 @@ def hub_folder(model: HubModel) -> str:
 def moved(text: str, places: Mapping[str, str]) -> str:
     """Returns a text in which folders are named by their new places."""
     for old in sorted(places, key=len, reverse=True):
-        text = re.sub(rf"(?<![\w./-]){re.escape(old.rstrip('/'))}(?![\w.-])", lambda _, new=places[old]: new, text)
+        text = re.sub(rf"(?<![\w./-]){re.escape(old.rstrip('/'))}(?![\w.-])", places[old].replace("\\", r"\\"), text)
     return text
 
 

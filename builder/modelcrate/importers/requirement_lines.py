@@ -44,7 +44,9 @@ def make_needs(reading: Reading, file: Path | None, lines: Sequence[str], added:
     for line in [line for line in kept if _ITSELF.fullmatch(line)]:
         reading.leave("the requirement", line, "the project's own modules come with its sources")
         kept.remove(line)
-    named = {package_of(line) for line in kept if _is_plain(line)} | _named(reading, Requirements(placed=_placed(reading, kept)))
+    named = {package_of(line) for line in kept if _is_plain(line)} | _named(
+        reading, Requirements(placed=_placed(reading, kept))
+    )
     more = [each for each in added if package_of(each) not in named]
     whole = [*kept, *more]
     named |= {package_of(each) for each in more}

@@ -22,33 +22,24 @@ def is_edited(folder: Path) -> bool:
     return written is not None and _read(folder) not in (None, written)
 
 
-def import_dockerfile(folder: Path) -> Path:
-    """Takes the changed ENV, LABEL and USER lines of a folder's Dockerfile over into its project file.
-
-    Returns:
-        The path of the project file.
+def edited_project(folder: Path) -> tuple[Project, str]:
+    """Returns the project of a folder with the changed ENV, LABEL and USER lines of its Dockerfile, and the text of the listing then.
 
     Raises:
         UserError: The folder has no such Dockerfile, or another line was changed, which takes an engine to run.
     """
     from modelcrate.project.reading import read_project
-    from modelcrate.project.writing import project_text
-    from modelcrate_layers.atomic import write_file
 
-    written, text, file = _written(folder), _read(folder), folder / FILE_NAME
+    written, text = _written(folder), _read(folder)
     if written is None or text is None:
         raise UserError(
             "is not a folder that -o dockerfile:DIR has written",
             where=str(folder),
             hint="only the Dockerfile of such a folder can be taken over",
         )
-    project = _edited(read_project(file), folder, written, text)
+    project = _edited(read_project(folder / FILE_NAME), folder, written, text)
     listing = json.loads(read_named_file(folder / LISTING, MAX_NAMED))
-    write_file(file, project_text(project).encode())
-    write_file(
-        folder / LISTING, (json.dumps({**listing, "dockerfile": text}, indent=1, sort_keys=True) + "\n").encode()
-    )
-    return file
+    return project, json.dumps({**listing, "dockerfile": text}, indent=1, sort_keys=True) + "\n"
 
 
 def _written(folder: Path) -> str | None:

@@ -39,6 +39,21 @@ def open_workspace(address: str, connections: Connections, folder: Path = Path()
     return _folder(folder / address, connections)
 
 
+VARIABLE = "MODELCRATE_WORKSPACE"
+DEFAULT = "default"
+
+
+def open_usual(address: str, connections: Connections) -> WorkspaceBackend:
+    """Returns the workspace at an address; without one, that of MODELCRATE_WORKSPACE, and else the workspace `default` in the user's data.
+
+    Args:
+        address: The address, as `open_workspace` takes it, or nothing.
+        connections: The open connections.
+    """
+    named = address or connections.config.environment.get(VARIABLE, "")
+    return open_workspace(named, connections) if named else open_named(DEFAULT, connections)
+
+
 def open_named(name: str, connections: Connections) -> WorkspaceBackend:
     """Returns the workspace with this name in the user's data.
 

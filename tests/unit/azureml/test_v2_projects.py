@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from modelcrate.azureml import Environment, Model, Workspace
-from modelcrate.azureml.v2_projects import V2Project, read_project, write_project
+from modelcrate.azureml.v2_projects import V2Project, read_project
 from modelcrate.config import Config
+from modelcrate.importers.azure import as_imported
+from modelcrate.importers.imported import write_imported
 from modelcrate.project.reading import read_project as read_file
 from modelcrate.project.values import Entry, RegisteredModel
 from modelcrate.project.values import Model as FileModel
@@ -20,6 +22,10 @@ from support.command import Crate
 @pytest.fixture
 def ws(tmp_path: Path, settings: Config) -> Workspace:
     return Workspace(address=tmp_path / "workspace", settings=settings)
+
+
+def write_project(found: V2Project, *, force: bool = False) -> Path:
+    return write_imported(as_imported(found), force=force)[0]
 
 
 def read(tmp_path: Path, ws: Workspace, text: str) -> V2Project:

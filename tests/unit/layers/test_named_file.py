@@ -17,7 +17,7 @@ from modelcrate.cli.container_options import _lines
 from modelcrate.config import Config
 from modelcrate.pipeline.batch import read_list
 from modelcrate.pipeline.detection.entry_candidates import read_some
-from modelcrate.project.dockerfile import LISTING, import_dockerfile
+from modelcrate.project.dockerfile import LISTING, edited_project
 from modelcrate.project.ignore_rules import NAMES, read_ignore_rules
 from modelcrate.project.opening import open_project
 from modelcrate.project.reading import read_project
@@ -133,7 +133,7 @@ def test_a_saved_dockerfile_that_is_no_file_is_not_taken_over(tmp_path: Path, na
     (tmp_path / name).unlink()
     ODD[kind](tmp_path / name)
     with pytest.raises(UserError, match="is not a folder that -o dockerfile:DIR has written"):
-        import_dockerfile(tmp_path)
+        edited_project(tmp_path)
 
 
 def test_a_regular_file_that_would_wait_is_refused() -> None:

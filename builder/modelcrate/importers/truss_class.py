@@ -1,0 +1,231 @@
+"""A Truss with a model class: the entry script that calls it, and what of the configuration is about that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from modelcrate.importers.keys import Keys, Reading
+from modelcrate.importers.project_parts import RUNS_ELSEWHERE, inside
+from modelcrate.importers.requirement_lines import Needs, make_needs
+from modelcrate.importers.truss_adapter import OFFERED, STEPS, Place, adapter_text
+from modelcrate.importers.truss_engine import engine_project
+from modelcrate.importers.truss_model import UNKNOWN, ModelClass, read_class
+from modelcrate.project.serving import Serving
+from modelcrate.project.values import Entry, Project
+from modelcrate_layers.errors import UserError
+from modelcrate_layers.named_file import read_source
+
+SCRIPT = "truss_score.py"
+_SERVERS = {
+    "numpy": "numpy>=1.23.5,<2",
+    "yaml": "pyyaml",
+    "requests": "requests",
+    "joblib": "joblib",
+    "httpx": "httpx",
+    "aiohttp": "aiohttp",
+    "aiofiles": "aiofiles",
+    "msgpack": "msgpack",
+    "psutil": "psutil",
+    "loguru": "loguru",
+    "pydantic": "pydantic",
+    "fastapi": "fastapi",
+    "starlette": "starlette",
+    "prometheus_client": "prometheus-client",
+}
+"""Modules that Truss's own server brings, so that models import them without naming a package, and the requirement for each."""
+
+_RUNTIME = {
+    "streaming_read_timeout": "server: {timeout: 60s} limits one call of run",
+    "enable_tracing_data": "server: {metrics: true} counts requests and times",
+    "enable_debug_logs": "env: {LOG_LEVEL: debug}, for a program that looks at it",
+    "health_checks": RUNS_ELSEWHERE,
+    "truss_server_version_override": "Truss's server is not in the image",
+    "num_workers": "server: {workers: 2}",
+    **dict.fromkeys(("oidc", "remote_ssh", "egress_restrictions"), RUNS_ELSEWHERE),
+}
+
+
+_MORE = (
+    "chat_completions",
+    "completions",
+    "embeddings",
+    "messages",
+    "responses",
+    "websocket",
+    "is_healthy",
+    "setup_environment",
+)
+"""Methods that Truss's server calls for other paths, or for itself."""
+
+MAX_VALUES = 20_000
+"""Values of a configuration that are written out for a class that takes it."""
+
+
+def class_project(keys: Keys, project: Project, data: Mapping[str, object]) -> tuple[Project, list[tuple[str, str]]]:
+    """Returns the project that serves the model class, and the files that are written for it: the script that calls the class, for one.
+
+    Args:
+        keys: The keys of the configuration.
+        project: What the other keys say.
+        data: The configuration, which the class may take.
+    """
+    reading = keys.reading
+    directory = inside(keys, keys.text("model_module_dir") or "model") or Path("model")
+    filename, name = keys.text("model_class_filename") or "model.py", keys.text("model_class_name") or "Model"
+    module = directory / (inside(keys, filename) or Path("model.py"))
+    for key in ("model_module_dir", "model_class_filename", "model_class_name"):
+        keys.take(key, f"{SCRIPT} imports {module.as_posix()}")
+    if "trt_llm" in keys and not (reading.file.parent / module).is_file():
+        needs = take_needs(keys, ())
+        if (runtime := keys.mapping("runtime")) is not None:
+            runtime.leave("predict_concurrency", "server: {threads: 4}")
+            take_runtime(runtime)
+        keys.leave_all(dict.fromkeys(("data_dir", "bundled_packages_dir"), "there is no model class that reads it"))
+        return engine_project(keys, replace(project, dependencies=needs.dependencies)), list(needs.files)
+    model = _class(reading, module, name) or UNKNOWN
+    keys.leave(
+        "trt_llm",
+        "an engine of TensorRT-LLM is built by Baseten; a base image that serves the model is named by docker_server",
+    )
+    place = Place(module, name, *_folders(keys))
+    if model.is_given("config"):
+        keys.value("model_metadata")
+        keys.take("model_metadata", f"{SCRIPT}: CONFIG, which the class takes")
+    needs = take_needs(keys, tuple(_SERVERS[each] for each in sorted(model.imports & _SERVERS.keys())))
+    serving = _serving(keys, model)
+    reading.notices.append("requests go to POST /score on port 5001, and not to /v1/models/model:predict")
+    secrets = data.get("secrets")
+    names = tuple(sorted(map(str, secrets))) if isinstance(secrets, Mapping) else ()
+    config = {**data, "secrets": dict.fromkeys(names), "environment_variables": dict(project.env)}
+    if model.is_given("config"):
+        config = _bounded(config, reading)
+    text = adapter_text(place, model, config, names, reading.file.name)
+    entry = Entry(Path(SCRIPT), Path())
+    return replace(project, entry=entry, dependencies=needs.dependencies, serving=serving), [
+        *needs.files,
+        (SCRIPT, text),
+    ]
+
+
+def _bounded(config: dict[str, object], reading: Reading) -> dict[str, object]:
+    """Returns the configuration if it can be written out: aliases of YAML can make it endless."""
+    waiting, count = list[object]([config]), 0
+    while waiting:
+        each, count = waiting.pop(), count + 1
+        if count > MAX_VALUES:
+            raise UserError(
+                f"has more than {MAX_VALUES} values", where=str(reading.file), hint="put data into a file below data/"
+            )
+        waiting += each.values() if isinstance(each, Mapping) else each if isinstance(each, list) else []
+    return config
+
+
+def _class(reading: Reading, module: Path, name: str) -> ModelClass | None:
+    """Returns what the module says of the class; None where that is not known, which is said."""
+    path = reading.file.parent / module
+    if not path.is_file():
+        reading.missing.append(
+            f"{module.as_posix()} is not there, with the class {name}; run init again then, because {SCRIPT} follows from it"
+        )
+        return None
+    try:
+        found = read_class(read_source(path), name)
+    except (SyntaxError, ValueError, RecursionError) as fault:
+        reading.fault(f"{module.as_posix()} is no Python: {fault}", "correct it first")
+        return None
+    if found is None:
+        reading.fault(f"{module.as_posix()} defines no class {name}", "model_class_name: NAME")
+        return None
+    _check(reading, module, found)
+    return found
+
+
+def _check(reading: Reading, module: Path, model: ModelClass) -> None:
+    """Says what of the class a script can't call."""
+    if model.method("predict") is None and not model.has_bases:
+        what = "websockets alone" if model.method("websocket") else "no predict"
+        hint = "an entry script answers requests: write predict, or start a server of your own by command:"
+        reading.fault(f"the class in {module.as_posix()} has {what}", hint)
+    for name in STEPS:
+        if (method := model.method(name)) is not None and method.takes_request:
+            hint = "let it take the inputs alone; an entry script of your own gets the request with @rawhttp"
+            reading.fault(f"{name} in {module.as_posix()} takes the request of Truss's server", hint)
+    others = [name for name in _MORE if model.method(name) is not None]
+    if others:
+        reading.notices.append(f"not called by {SCRIPT}, which answers predict: {', '.join(others)}")
+    strange = [each for each in model.made_with if each not in OFFERED]
+    if "trt_llm" in strange:
+        reading.fault(
+            f"the class in {module.as_posix()} takes trt_llm",
+            "only Baseten has that engine; load the model in the class itself",
+        )
+    elif strange:
+        reading.notices.append(
+            f"the class takes {', '.join(strange)}, which {SCRIPT} has to give it, unless it has a default"
+        )
+
+
+def _folders(keys: Keys) -> tuple[Path, Path | None]:
+    """Returns the folders of the data and of packages that go along."""
+    folder = keys.reading.file.parent
+    data = inside(keys, keys.text("data_dir") or "data") or Path("data")
+    packages = inside(keys, keys.text("bundled_packages_dir") or "packages") or Path("packages")
+    keys.take("data_dir", f"{SCRIPT}: data_dir, where the class takes it")
+    keys.take("bundled_packages_dir", f"{SCRIPT}: sys.path")
+    for number, item in enumerate(keys.mappings("external_data")):
+        path = item.text("local_data_path")
+        target = data / (inside(item, path) or Path("FILE")) if path else data / "FILE"
+        item.take("local_data_path", f"{target.as_posix()}, once it is there")
+        item.leave("url", "nothing is downloaded from there")
+        item.leave_all(dict.fromkeys(("backend", "name"), f"as external_data[{number}].url"))
+        if not (folder / target).exists():
+            keys.reading.missing.append(
+                f"{target.as_posix()} is not there: external_data[{number}] names where it is to be downloaded from"
+            )
+    return data, packages if (folder / packages).is_dir() else None
+
+
+def take_needs(keys: Keys, added: tuple[str, ...]) -> Needs:
+    """Returns the dependencies, with what Truss's own server would bring."""
+    named, lines = keys.text("requirements_file"), keys.texts("requirements")
+    file = inside(keys, named) if named else None
+    needs = make_needs(keys.reading, file, lines if file is None else (), added)
+    keys.take("requirements_file", f"dependencies: {needs.dependencies.requirements}")
+    if file is not None:
+        keys.leave("requirements", "Truss takes either these or requirements_file")
+    keys.take("requirements", "dependencies")
+    return needs
+
+
+def _serving(keys: Keys, model: ModelClass) -> Serving:
+    runtime = keys.mapping("runtime")
+    if runtime is None:
+        return Serving()
+    count = runtime.number("predict_concurrency")
+    awaits = any(method.is_async for name, method in model.methods if name in STEPS)
+    threads = count if count is not None and 1 < count < 1000 and not awaits else None
+    runtime.take(
+        "predict_concurrency",
+        f"server: threads: {threads}"
+        if threads
+        else "an asynchronous run answers several at once"
+        if awaits
+        else "one at a time",
+    )
+    take_runtime(runtime)
+    return Serving(threads=threads)
+
+
+def take_runtime(runtime: Keys) -> None:
+    """Notes what is left of `runtime`."""
+    transport = runtime.mapping("transport")
+    if transport is not None:
+        kind = transport.text("kind") or "http"
+        if kind == "http":
+            transport.take("kind", "HTTP")
+        transport.leave("kind", "a program of your own speaks it: command:")
+        transport.leave_all(dict.fromkeys(("ping_interval_seconds", "ping_timeout_seconds"), "as kind"))
+    runtime.leave("is_websocket_endpoint", "a program of your own speaks it: command:")
+    runtime.leave_all(_RUNTIME)
