@@ -32,6 +32,8 @@ NAMES = ("cog.yaml", "cog.yml")
 
 PORT = 5000
 HEALTH = "/health-check"
+SERVING = ("python3", "-m", "cog.server.http")
+TRAINING = (*SERVING, "--x-mode", "train")
 _REFERENCE = re.compile(r"[^:\s]+\.py:[A-Za-z_]\w*")
 
 
@@ -66,7 +68,8 @@ def read(file: Path) -> Imported:
     reading.notices.append(
         f"the sources are in /var/azureml-app/{name}, and not in /src, for code that names that folder"
     )
-    command = Command(("python3", "-m", "cog.server.http"), Path(), (PORT,), health=HEALTH)
+    argv = SERVING if "COG_PREDICT_TYPE_STUB" in env else TRAINING
+    command = Command(argv, Path(), (PORT,), health=HEALTH)
     project = Project(
         name,
         None,
@@ -101,9 +104,9 @@ def _served(keys: Keys) -> dict[str, str]:
             reading.missing.append(f"{path} is not there, which {key} names")
         env[variable] = reference
         keys.take(key, f"env: {variable}" + ("; the command starts it" if key != "train" else ""))
-    if "COG_TRAIN_TYPE_STUB" in env:
-        reading.notices.append("to train: modelcrate run IMAGE python3 -m cog.server.http --x-mode train")
-    if "COG_PREDICT_TYPE_STUB" not in env and not ({"predict", "run"} & set(keys.data)):
+    if env.keys() == {"COG_PREDICT_TYPE_STUB", "COG_TRAIN_TYPE_STUB"}:
+        reading.notices.append(f"to train: modelcrate run IMAGE {' '.join(TRAINING)}")
+    elif not env and not ({"predict", "run", "train"} & set(keys.data)):
         reading.fault("names nothing to serve", 'add predict: "predict.py:Predictor", as Cog needs it to serve')
     concurrency = keys.mapping("concurrency")
     if concurrency is not None:

@@ -77,10 +77,12 @@ class Reading:
             each.close()
         if self.faults:
             first, *rest = self.faults
-            if self.not_taken:
-                first.why = "\n".join(
-                    [*filter(None, [first.why]), "and this would not be taken over:", *self.not_taken]
-                )
+            said = [
+                *(f"taken over: {each}" for each in self.taken),
+                *(f"not taken over: {each}" for each in self.not_taken),
+            ]
+            if said:
+                first.why = "\n".join([*filter(None, [first.why]), "of the other keys there would be", *said])
             first.also = tuple(rest)
             raise first
 

@@ -5,6 +5,7 @@ https://kitops.org/docs/kitfile/format/ has the keys.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,6 +15,7 @@ from modelcrate.importers.imported import Imported
 from modelcrate.importers.keys import Keys, Reading
 from modelcrate.importers.llama_server import llama_project
 from modelcrate.importers.project_parts import OCI, free_name, inside, take_labels
+from modelcrate.modelfiles.formats import recognise_folder
 from modelcrate.modelfiles.framework_files import ModelFiles
 from modelcrate.modelfiles.framework_reading import describe_model
 from modelcrate.pipeline.detection.detect import detect
@@ -30,6 +32,8 @@ _UNSERVED = (
     "an image serves the model, and does not have it; put it into the folder of the entry script, if that reads it"
 )
 _ABOUT = "it is about the model; the file itself says what an image needs"
+
+_TOLD = ("framework", "format", "license", "description", "parameters")
 
 
 def recognises(data: Mapping[str, object]) -> bool:
@@ -63,13 +67,36 @@ def read(file: Path) -> Imported:
             "authors": f"{OCI}.authors",
         },
     )
-    models = _models(keys)
     code = [(each, each.text("path")) for each in keys.mappings("code", "path")]
+    top = Path(os.path.abspath(file)).parent
+    if (whole := recognise_folder(frozenset(os.listdir(top)))) is not None:
+        _whole(keys, [each for each, _ in code], top.name)
+        reading.notices.append(
+            f"the folder is itself a model ({whole.kind}), so that the project file is written above it"
+        )
+        model = Model(Path(top.name), free_name(name, ()))
+        return reading.finish(Project(name, None, (model,), labels=labels), folder=top.parent)
+    models = _models(keys)
     project, files = _served(reading, name, models, bool(code))
     _code(code, project, file.parent)
     for key in ("datasets", "docs", "prompts"):
         keys.leave_items(key, _UNSERVED)
     return reading.finish(replace(project, labels={**project.labels, **labels}), files)
+
+
+def _whole(keys: Keys, code: list[Keys], name: str) -> None:
+    """Notes the keys of a Kitfile whose folder is the model: all of it goes into the image."""
+    section = keys.mapping("model")
+    parts = [] if section is None else [section, *section.mappings("parts", "path")]
+    for each in (*parts, *code):
+        each.value("path")
+        each.take("path", f"models: {name}, the whole folder")
+        each.leave_all(dict.fromkeys(("name", "version", "type", *_TOLD), _ABOUT))
+    for key in ("datasets", "docs", "prompts"):
+        keys.leave_items(
+            key,
+            f"it is in the image if it is in the folder {name}; .modelcrateignore beside the project file leaves it out",
+        )
 
 
 def _models(keys: Keys) -> tuple[Model, ...]:
@@ -95,7 +122,7 @@ def _models(keys: Keys) -> tuple[Model, ...]:
             part.take("name", f"models: name: {made.name}")
         part.leave("name", "as its path")
         part.leave_all(dict.fromkeys(("type", "license"), _ABOUT))
-    section.leave_all(dict.fromkeys(("framework", "format", "license", "description", "parameters"), _ABOUT))
+    section.leave_all(dict.fromkeys(_TOLD, _ABOUT))
     return tuple(models)
 
 

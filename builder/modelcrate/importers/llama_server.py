@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from modelcrate.modelfiles import gguf
 from modelcrate.project.values import Command, DebianBase, Dependencies, HubModel, Model, Project
-from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.named_file import open_named_file
 
 FOLDER = "serve"
 """The folder with the script, which alone goes into the image."""
@@ -21,16 +17,12 @@ HEALTH = "/health"
 CONTEXT = 4096
 """Tokens of the context, where nobody says how many: the model's own limit may take more memory than there is."""
 
-TEMPLATE_FILE = "chat_template.jinja"
-
 _SCRIPT = '''"""Serves a GGUF file with llama.cpp's own server. Made from {made_from} by modelcrate init; it is yours to change."""
 
-import os
-import pathlib
-import threading
+{imports}
 
 import xllamacpp
-
+{chat}
 models = pathlib.Path(os.environ["AZUREML_MODEL_DIR"])
 
 params = xllamacpp.CommonParams()
@@ -41,6 +33,55 @@ params.n_parallel = 1
 {settings}
 server = xllamacpp.Server(params)
 threading.Event().wait()
+'''
+
+_CHAT = '''
+SYSTEM = {system}
+EXAMPLES = {examples}
+
+KINDS = {{0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}}
+WITHOUT_TEMPLATE = """{{%- for message in messages -%}}<|im_start|>{{{{ message.role }}}}
+{{{{ message.content }}}}<|im_end|>
+{{% endfor -%}}{{%- if add_generation_prompt -%}}<|im_start|>assistant
+{{% endif -%}}"""
+
+
+def chat_template(path):
+    """Returns the chat template in the head of a GGUF file; without one ChatML, as llama.cpp does."""
+
+    def number(kind):
+        return struct.unpack("<" + kind, file.read(struct.calcsize("<" + kind)))[0]
+
+    def text():
+        return file.read(number("Q")).decode("utf-8", "replace")
+
+    def value(kind):
+        if kind == 8:
+            return text()
+        if kind != 9:
+            return number(KINDS[kind])
+        inside, count = number("I"), number("Q")
+        return [value(inside) for _ in range(count)]
+
+    with open(path, "rb") as file:
+        file.seek(16)
+        for _ in range(number("Q")):
+            name, found = text(), value(number("I"))
+            if name == "tokenizer.chat_template":
+                return found
+    return WITHOUT_TEMPLATE
+
+
+def with_messages(template):
+    """Returns a chat template that puts the system message before a conversation without one, and the examples before all."""
+    system = json.dumps([{{"role": "system", "content": SYSTEM}}] if SYSTEM else [], ensure_ascii=False)
+    examples = json.dumps(EXAMPLES, ensure_ascii=False)
+    return (
+        "{{%- set system = " + system + " -%}}{{%- set examples = " + examples + " -%}}"
+        "{{%- if messages and messages[0]['role'] == 'system' -%}}{{%- set system = [] -%}}{{%- endif -%}}"
+        "{{%- set messages = system + examples + messages -%}}" + template
+    )
+
 '''
 
 
@@ -57,7 +98,7 @@ def llama_project(
     made_from: str,
     models: Sequence[Model | HubModel],
     settings: Mapping[str, object],
-    template: str = "",
+    chat: Chat | None = None,
 ) -> tuple[Project, tuple[tuple[str, str], ...]]:
     """Returns a project that serves a GGUF file, and the files that belong to it.
 
@@ -66,7 +107,7 @@ def llama_project(
         made_from: The file that says all this.
         models: The model; a second one is an adapter (LoRA).
         settings: Attributes of xllamacpp's parameters, and their values.
-        template: The chat template; empty for the model's own.
+        chat: What stands before every conversation.
     """
     lines = [f"params.{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
     if "n_ctx" not in settings:
@@ -76,12 +117,23 @@ def llama_project(
             f"adapter = xllamacpp.CommonAdapterLoraInfo()\nadapter.path, adapter.scale = {_place(models[1], alone=False)}, 1.0",
             "params.lora_adapters = [adapter]",
         ]
-    files = []
-    if template:
-        lines.append(f'params.chat_template = pathlib.Path(__file__).with_name("{TEMPLATE_FILE}").read_text()')
-        files.append((f"{FOLDER}/{TEMPLATE_FILE}", template))
-    place = _place(models[0], alone=len(models) == 1)
-    script = _SCRIPT.format(made_from=made_from, model=place, port=PORT, settings="\n".join(lines))
+    spoken = ""
+    if chat is not None:
+        examples = [{"role": role, "content": text} for role, text in chat.messages]
+        spoken = _CHAT.format(
+            system=json.dumps(chat.system, ensure_ascii=False),
+            examples=json.dumps(examples, ensure_ascii=False, indent=4),
+        )
+        lines.append("params.chat_template = with_messages(chat_template(params.model.path))")
+    imports = ["os", "pathlib", "threading", *(["json", "struct"] if chat else [])]
+    script = _SCRIPT.format(
+        made_from=made_from,
+        imports="\n".join(f"import {each}" for each in sorted(imports)),
+        chat=spoken,
+        model=_place(models[0], alone=len(models) == 1),
+        port=PORT,
+        settings="\n".join(lines),
+    )
     command = Command(("python3", "serve.py"), Path(FOLDER), (PORT,), health=HEALTH)
     project = Project(
         name,
@@ -91,7 +143,7 @@ def llama_project(
         dependencies=Dependencies(("xllamacpp",)),
         command=command,
     )
-    return project, ((f"{FOLDER}/serve.py", script), *files)
+    return project, ((f"{FOLDER}/serve.py", script),)
 
 
 def _place(model: Model | HubModel, *, alone: bool) -> str:
@@ -100,24 +152,3 @@ def _place(model: Model | HubModel, *, alone: bool) -> str:
     if isinstance(model, Model) and model.path.suffix.lower() == ".gguf":
         return f"str({above} / {json.dumps(model.path.name)})"
     return f'str(min(({above}).rglob("*.gguf")))'
-
-
-def with_chat(chat: Chat, file: Path) -> str | None:
-    """Returns the chat template of a GGUF file with what stands before every conversation; None where the file can't be read or has none."""
-    own = _template(file)
-    if own is None:
-        return None
-    system = json.dumps([{"role": "system", "content": chat.system}] if chat.system else [], ensure_ascii=False)
-    examples = json.dumps([{"role": role, "content": text} for role, text in chat.messages], ensure_ascii=False)
-    return (
-        f"{{%- set system = {system} -%}}\n{{%- set examples = {examples} -%}}\n"
-        "{%- if messages and messages[0]['role'] == 'system' -%}{%- set system = [] -%}{%- endif -%}\n"
-        f"{{%- set messages = system + examples + messages -%}}\n{own}"
-    )
-
-
-def _template(file: Path) -> str | None:
-    with suppress(CrateError, OSError), open_named_file(file) as handle:
-        found = dict(gguf.read(handle, file.stat().st_size).templates)
-        return found.get(gguf.TEMPLATE)
-    return None

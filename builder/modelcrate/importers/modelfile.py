@@ -11,7 +11,7 @@ from pathlib import Path
 
 from modelcrate.importers.imported import Imported
 from modelcrate.importers.keys import Reading
-from modelcrate.importers.llama_server import CONTEXT, Chat, llama_project, with_chat
+from modelcrate.importers.llama_server import CONTEXT, Chat, llama_project
 from modelcrate.importers.modelfile_lines import Instruction, parse_modelfile
 from modelcrate.importers.project_parts import OCI, free_name, hub_model, inside
 from modelcrate.project.pages import page
@@ -60,6 +60,9 @@ _OTHERS = {
 _LIMIT = re.compile(r"-?[0-9]{1,12}")
 _NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?([eE]-?[0-9]{1,3})?")
 
+_CACHED = re.compile(r"/models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})/(.+\.gguf)$")
+"""A file in the local cache of a hub, which has the repository and the commit in its path."""
+
 
 def recognises(data: Mapping[str, object]) -> bool:
     """Returns False: a Modelfile is no YAML."""
@@ -82,7 +85,7 @@ def read(file: Path) -> Imported:
     model, adapter = _model(reading, lines), _adapter(reading, lines)
     name = project_name(file.absolute().parent.name) or "model"
     if model is None:
-        _leave_chat(reading, lines, "the model is not known")
+        _chat(reading, lines)
         return reading.finish(Project(name, None))  # which raises what was found
     if (
         isinstance(model, Model)
@@ -90,14 +93,13 @@ def read(file: Path) -> Imported:
         and not list((file.parent / model.path).glob("*.gguf"))
     ):
         return _of_transformers(reading, name, model, lines, adapter)
-    template = _template(reading, lines, file.parent / model.path if isinstance(model, Model) else None)
     if "n_ctx" not in settings:
         reading.notices.append(f"the context has {CONTEXT} tokens, as Ollama's: params.n_ctx in serve/serve.py")
     reading.notices.append(
         "the server answers as OpenAI's API does, POST /v1/chat/completions on port 8080, and not as Ollama's"
     )
     models = [model] if adapter is None else [model, adapter]
-    return reading.finish(*llama_project(name, file.name, models, settings, template))
+    return reading.finish(*llama_project(name, file.name, models, settings, _chat(reading, lines)))
 
 
 def _settings(reading: Reading, lines: Sequence[Instruction]) -> dict[str, object]:
@@ -149,6 +151,9 @@ def _model(reading: Reading, lines: Sequence[Instruction]) -> Model | HubModel |
         pattern = f"*{hub[2] or QUANTIZATION}*.gguf"
         reading.take("FROM", f"models: hf: {hub[1]}, files: {pattern}")
         return hub_model(keys, hub[1], files=[pattern])
+    if cached := _CACHED.search(value):
+        reading.take("FROM", f"models: hf: {cached[1]}/{cached[2]}, files: {cached[4]}")
+        return hub_model(keys, f"{cached[1]}/{cached[2]}", cached[3], [cached[4]])
     there = _is_place(value) or (reading.file.parent / value).exists()
     if not there:
         reading.faults.append(_of_the_library(reading, named[0]))
@@ -215,31 +220,17 @@ def _adapter(reading: Reading, lines: Sequence[Instruction]) -> Model | None:
     return found
 
 
-def _template(reading: Reading, lines: Sequence[Instruction], file: Path | None) -> str:
-    """Returns the chat template with the system message and the examples in it; empty where there are none, or nowhere to put them."""
-    systems = [each.value for each in lines if each.word == "system"] + [
-        each.value for each in lines if each.word == "message" and each.name == "system"
-    ]
-    messages = tuple((each.name, each.value) for each in lines if each.word == "message" and each.name != "system")
-    if not systems and not messages:
-        return ""
-    found = with_chat(Chat(systems[-1] if systems else "", messages), file) if file is not None else None
-    if found is None:
-        _leave_chat(
-            reading,
-            lines,
-            "the model's file has no chat template that can be read here; send it as the first messages of each request",
-        )
-        return ""
-    for each in lines:
-        if each.word == "system" or each.word == "message":
-            place = (
-                "where a request has none" if "system" in (each.word, each.name) else "before the messages of a request"
-            )
-            reading.take(f"{each.word.upper()} {each.name}".strip(), f"serve/chat_template.jinja: {place}")
+def _chat(reading: Reading, lines: Sequence[Instruction]) -> Chat | None:
+    """Returns what stands before every conversation; None where nothing does."""
+    said = [each for each in lines if each.word in ("system", "message")]
+    systems = [each.value for each in said if "system" in (each.word, each.name)]
+    for each in said:
+        name = "SYSTEM" if "system" in (each.word, each.name) else "EXAMPLES"
+        reading.take(f"{each.word.upper()} {each.name}".strip(), f"serve/serve.py: {name}")
     if len(systems) > 1:
         reading.notices.append("of several system messages the last one counts")
-    return found
+    examples = tuple((each.name, each.value) for each in said if "system" not in (each.word, each.name))
+    return Chat(systems[-1] if systems else "", examples) if said else None
 
 
 def _leave_chat(reading: Reading, lines: Sequence[Instruction], why: str) -> None:

@@ -207,8 +207,8 @@ def _secrets(keys: Keys) -> None:
                 f"no secret goes into an image; at the start: modelcrate run -e TRUSS_SECRET_{str(name)[:100]}",
             )
         if any(value.values()):
-            keys.reading.missing.append(
-                f"take the values of secrets out of {keys.reading.file.name}: it goes into the image with the sources"
+            keys.reading.notices.append(
+                f"secrets have values in {keys.reading.file.name}, which goes into the image with the sources: take them out, if they are real"
             )
         keys.done("secrets")
     elif value is not None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from modelcrate.importers.keys import Keys
 from modelcrate.importers.project_parts import hub_model
-from modelcrate.project.values import Project
+from modelcrate.project.values import AnyModel, Project
 
 _ENGINE = "it is about the engine, which Baseten alone builds"
 _HUBS = ("", "hf")
@@ -22,10 +22,13 @@ def engine_project(keys: Keys, project: Project) -> Project:
     engine = keys.mapping("trt_llm")
     build = engine.mapping("build") if engine is not None else None
     checkpoint = build.mapping("checkpoint_repository") if build is not None else None
-    made = None
+    made: AnyModel | None = None
     if checkpoint is not None:
         source, repo, revision = checkpoint.text("source"), checkpoint.text("repo"), checkpoint.text("revision")
-        if source.lower() in _HUBS and repo:
+        if len(project.models) == 1:
+            made = project.models[0]
+            checkpoint.leave_all(dict.fromkeys(("source", "repo", "revision"), f"the other model is served: {made}"))
+        elif source.lower() in _HUBS and repo:
             made = hub_model(checkpoint, repo, revision, others=project.models)
             checkpoint.take("source", "models: hf")
             checkpoint.take("repo", f"models: hf: {repo}")
@@ -36,7 +39,7 @@ def engine_project(keys: Keys, project: Project) -> Project:
     for each in (checkpoint, build, engine):
         if each is not None:
             each.leave_all(dict.fromkeys((key for key in each.data if not each.is_told(key)), _ENGINE))
-    if made is None:
+    if made is None or len(project.models) > 1:
         keys.reading.fault(
             "has no model class, and TensorRT-LLM's engine is built by Baseten alone",
             "serve the model by a program: docker_server: {start_command: ...}, or write the class; a checkpoint on a hub is taken as it is",
@@ -46,4 +49,4 @@ def engine_project(keys: Keys, project: Project) -> Project:
         "the checkpoint is served with Transformers, slower than by TensorRT-LLM; an image with a server of its own: base: IMAGE and command: [...]",
         "requests go to POST /score on port 5001, and not to /v1/models/model:predict or as OpenAI's API",
     ]
-    return replace(project, models=(*project.models, made))
+    return replace(project, models=(made,))
