@@ -193,7 +193,8 @@ class Keys:
         for number, each in enumerate(items[: MAX_LINES + 1]):
             made = {short: each} if short and isinstance(each, str | int | float) else each
             if isinstance(made, Mapping):
-                yield self.reading.keys(made, f"{self._name(key)}[{number}].", self._unknown)
+                place = f"{self._name(key)}[{number}]." if isinstance(value, list) else f"{self._name(key)}."
+                yield self.reading.keys(made, place, self._unknown)
             else:
                 self.wrong(key, "no list of mappings", "write its keys behind each dash")
 

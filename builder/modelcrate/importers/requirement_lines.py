@@ -9,7 +9,6 @@ from pathlib import Path
 from modelcrate.importers.keys import Reading
 from modelcrate.project.values import Dependencies
 from modelcrate.resolve.declared import format_of, read_declaration
-from modelcrate.resolve.requirement_faults import mask
 from modelcrate.resolve.requirements import PlacedLine, Requirements, package_of, read_requirements
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
@@ -82,7 +81,7 @@ def _generated(reading: Reading, lines: Sequence[str], named: set[str]) -> Needs
 
 def _placed(reading: Reading, lines: Sequence[str]) -> tuple[PlacedLine, ...]:
     place = reading.file.parent / GENERATED  # whose first line is a remark
-    return tuple(PlacedLine(place, number, line, mask(line)) for number, line in enumerate(lines, 2))
+    return tuple(PlacedLine(place, number, line, line) for number, line in enumerate(lines, 2))
 
 
 def _named(reading: Reading, wanted: Requirements) -> set[str]:

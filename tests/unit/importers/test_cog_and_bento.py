@@ -1,0 +1,155 @@
+"""cog.yaml and bentofile.yaml: what becomes of their keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelcrate.importers.requirement_lines import GENERATED
+from modelcrate.project.values import Conda, DebianBase, HubModel, Model
+from modelcrate_layers.errors import UserError
+from support.configurations import read, write
+
+
+def test_a_cog_is_started_as_its_own_images_start_it(tmp_path: Path) -> None:
+    project = read(write(tmp_path, "cog")).project
+    assert (project.name, project.python) == ("times-two", "3.12")
+    assert project.command is not None
+    assert project.command.argv == ("python3", "-m", "cog.server.http")
+    assert (project.command.source, project.command.ports, project.command.health) == (Path(), (5000,), "/health-check")
+    assert project.base == DebianBase(packages=("ffmpeg", "libgl1"))
+    assert project.dependencies.requirements == ("idna==3.10", "cog==0.16.0")
+    assert dict(project.env) == {
+        "COG_PREDICT_TYPE_STUB": "predict.py:Predictor",
+        "COG_TRAIN_TYPE_STUB": "predict.py:train",
+        "COG_MAX_CONCURRENCY": "4",
+        "LEVEL": "3",
+    }
+    assert project.models == (HubModel("acme/model", "w", "v1", ("*.json",)), Model(Path("weights/local"), "v"))
+
+
+def test_a_cog_that_trains_alone_is_a_server_for_that(tmp_path: Path) -> None:
+    project = read(write(tmp_path, "cog", cog__yaml="build: {python_version: 3.12}\ntrain: predict.py:train\n")).project
+    assert project.command is not None
+    assert project.command.argv[-2:] == ("--x-mode", "train")
+    with pytest.raises(UserError, match="names nothing to serve"):
+        read(write(tmp_path, "cog", cog__yaml="build: {python_version: 3.12}\n"))
+
+
+@pytest.mark.parametrize(
+    ("written", "taken"),
+    [
+        ("3.10", "3.10"),
+        ('"3.11.9"', "3.11"),
+        ("3.8", "3.9"),
+        ("3", None),
+        ("3.99", None),
+        ("py312", "3.12"),
+        ("'2.7'", None),
+    ],
+)
+def test_versions_of_python(tmp_path: Path, written: str, taken: str | None) -> None:
+    found = read(
+        write(tmp_path, "cog", cog__yaml=f"build: {{python_version: {written}}}\npredict: predict.py:Predictor\n")
+    )
+    assert found.project.python == taken
+    assert (taken is None) is any(each.startswith("build.python_version") for each in found.not_taken)
+    assert any("3.1 is read as 3.10" in each for each in found.notices) is (written == "3.10")
+    assert any("Python 3.8 is taken as 3.9" in each for each in found.notices) is (written == "3.8")
+
+
+def test_torch_of_a_cog_without_a_gpu_comes_without_cuda(tmp_path: Path) -> None:
+    text = "build: {gpu: %s, python_version: '3.11', python_packages: [torch==2.4.0]}\npredict: predict.py:Predictor\n"
+    assert read(write(tmp_path, "cog", cog__yaml=text % "false")).project.dependencies.torch == "cpu"
+    assert read(write(tmp_path, "cog", cog__yaml=text % "true")).project.dependencies.torch is None
+
+
+def test_what_a_tool_adds_to_a_file_stands_in_one_of_ours(tmp_path: Path) -> None:
+    text = "build: {python_requirements: ./requirements.txt}\npredict: predict.py:Predictor\n"
+    found = read(write(tmp_path, "cog", cog__yaml=text, requirements__txt="idna\n"))
+    assert found.project.dependencies.requirements == Path(GENERATED)
+    assert found.files[GENERATED].splitlines()[1:] == ["-r requirements.txt", "cog"]
+    has_it = read(write(tmp_path, "cog", cog__yaml=text, requirements__txt="idna\ncog>=0.16\n"))
+    assert (has_it.project.dependencies.requirements, has_it.files) == (Path("requirements.txt"), {})
+
+
+def test_what_no_index_has_is_said_before_a_build(tmp_path: Path) -> None:
+    text = "build: {python_packages: [idna, 'git+https://u:p4ss@git.example/a/b', '-e .', '--extra-index-url https://i.example/simple']}\npredict: a.py:B\n"
+    found = read(write(tmp_path, "cog", cog__yaml=text))
+    assert found.files[GENERATED].splitlines()[1:] == [
+        "idna",
+        "git+https://u:p4ss@git.example/a/b",
+        "--extra-index-url https://i.example/simple",
+        "cog",
+    ]
+    missing = "\n".join(found.missing)
+    assert "a.py is not there, which predict names" in missing
+    assert f"{GENERATED}:3: not a package of an index but a version control address" in missing
+    assert "p4ss" not in "\n".join(found.lines())
+    assert "the requirement: -e .; the project's own modules come with its sources" in found.not_taken
+
+
+@pytest.mark.parametrize("path", ["../up.py", "/etc/x.py", "~/x.py", "a/../../x.py"])
+def test_paths_stay_in_the_folder(tmp_path: Path, path: str) -> None:
+    with pytest.raises(UserError, match="is not in the folder of the file"):
+        read(write(tmp_path, "cog", cog__yaml=f"build: {{gpu: false}}\npredict: {path}:P\n"))
+
+
+def test_a_bento_is_served_by_bentoml(tmp_path: Path) -> None:
+    found = read(write(tmp_path, "bento"))
+    project = found.project
+    assert (project.name, project.python) == ("summing", "3.11")
+    assert project.command is not None
+    assert project.command.argv == ("bentoml", "serve", "service:Sums", "--host", "0.0.0.0", "--port", "3000")
+    assert (project.command.ports, project.command.health) == ((3000,), "/readyz")
+    assert project.dependencies.requirements == ("idna", "bentoml", "attrs")
+    assert project.dependencies.index_url == "https://index.example/simple"
+    assert project.dependencies.extra_index_urls == ("https://more.example/simple",)
+    assert project.dependencies.wheelhouse == Path("wheels")
+    assert dict(project.env) == {
+        "LEVEL": "3",
+        "MODE": "fast",
+        "BENTOML_HOME": "/var/azureml-app/summing/bentoml",
+        "PYTHONPATH": "/var/azureml-app/summing/src",
+    }
+    assert dict(project.labels) == {"owner": "me", "stage": "dev", "org.opencontainers.image.description": "Sums rows"}
+    assert found.files[".modelcrateignore"].splitlines()[1:] == [
+        *("*", "!*/", "!*.py", "!*.py/**", "!model", "!model/**", "!bentoml/**", "tests/")
+    ]
+    assert sum("is in BentoML's store" in each for each in found.missing) == 2
+
+
+def test_other_forms_of_a_bento(tmp_path: Path) -> None:
+    text = """
+service: "service.py:Sums"
+docker: {base_image: "reg.example/base:1", python_version: "3.9", system_packages: [git], env: .env, distro: debian}
+python: {requirements_txt: ./requirements.txt, packages: [attrs]}
+conda: {environment_yml: environment.yml, channels: [a]}
+"""
+    environment = "channels: [conda-forge]\ndependencies: [python=3.10, rdkit, {pip: [idna]}]\n"
+    file = write(tmp_path, "bento", bentofile__yaml=text, requirements__txt="attrs\n", environment__yml=environment)
+    (file.parent / ".env").write_text("# a\nexport LEVEL='3'\nEMPTY\n")
+    found = read(file)
+    assert str(found.project.base) == "reg.example/base:1"
+    assert found.project.python == "3.10"
+    assert found.project.dependencies.conda == Conda(("rdkit",), ("conda-forge",))
+    assert found.files[GENERATED].splitlines()[1:] == ["-r requirements.txt", "bentoml", "idna"]
+    assert dict(found.project.env) == {"LEVEL": "3"}
+    left = [each.partition(": ")[0].partition(";")[0] for each in found.not_taken]
+    assert left == [
+        "docker.python_version",
+        "docker.system_packages",
+        "docker.distro",
+        "conda.channels",
+        "python.packages",
+        "docker.env",
+    ]
+
+
+def test_a_bento_without_a_service_lets_bentoml_look(tmp_path: Path) -> None:
+    found = read(write(tmp_path, "bento", bentofile__yaml="labels: {a: b}\n"))
+    assert found.project.command is not None
+    assert found.project.command.argv[2] == "."
+    with pytest.raises(UserError, match="no reference to a service"):
+        read(write(tmp_path, "bento", bentofile__yaml="service: --reload\n"))

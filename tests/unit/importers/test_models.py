@@ -1,0 +1,211 @@
+"""Kitfile, Modelfile and MLmodel: what serves their models."""
+
+from __future__ import annotations
+
+import ast
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from modelcrate.importers.modelfile_lines import parse_modelfile
+from modelcrate.project.values import DebianBase, GoldenTest, HubModel, Model, ScratchBase
+from modelcrate_layers.errors import UserError
+from support.configurations import read, write
+
+
+def settings(script: str) -> dict[str, object]:
+    """The parameters of llama.cpp's server that a script sets to plain values."""
+    found = {}
+    for node in ast.walk(ast.parse(script)):
+        if isinstance(node, ast.Assign):
+            with suppress(ValueError):  # not a plain value
+                found[ast.unparse(node.targets[0])] = ast.literal_eval(node.value)
+    return found
+
+
+def test_a_kit_of_a_gguf_file_is_served_by_llama_cpp(tmp_path: Path) -> None:
+    found = read(write(tmp_path, "kit"))
+    project = found.project
+    assert project.name == "sums"
+    assert project.models == (Model(Path("model/tiny.gguf"), "tiny"), Model(Path("model/lora.gguf"), "lora"))
+    assert project.base == DebianBase(packages=("libgomp1",))
+    assert (project.command and project.command.argv, project.command and project.command.source) == (
+        ("python3", "serve.py"),
+        Path("serve"),
+    )
+    assert 'models / "tiny/1" / "tiny.gguf"' in found.files["serve/serve.py"]
+    assert project.labels["org.opencontainers.image.authors"] == "A, B"
+    assert "model/lora.gguf is not there, which model.parts[0].path names" in found.missing
+
+
+def test_a_kit_with_a_script(tmp_path: Path) -> None:
+    text = "manifestVersion: 1.0.0\nmodel: {path: m.bin, version: 3}\ncode: [{path: src}, {path: other}]\n"
+    file = write(tmp_path, "kit", Kitfile=text)
+    for name, source in (
+        ("src/score.py", "def init(): ...\ndef run(data): ...\n"),
+        ("m.bin", "x"),
+        ("requirements.txt", "idna\n"),
+    ):
+        (file.parent / name).parent.mkdir(exist_ok=True)
+        (file.parent / name).write_text(source)
+    found = read(file)
+    assert found.project.entry is not None
+    assert found.project.entry.file == Path("src/score.py")
+    assert found.project.models == (Model(Path("m.bin"), "m", 3),)
+    assert found.project.dependencies.requirements == Path("requirements.txt")
+    assert [each for each in found.taken if each.startswith("code")] == ["code[0].path: entry: src/score.py"]
+    assert "code[1].path: other; it is not there" in found.not_taken
+
+
+def test_a_kit_whose_model_nobody_serves_is_the_model_alone(tmp_path: Path) -> None:
+    file = write(tmp_path, "kit", Kitfile="model: {path: m.xyz}\npackage: {name: a}\n")
+    (file.parent / "m.xyz").write_text("x")
+    found = read(file)
+    assert isinstance(found.project.base, ScratchBase)
+    assert any(each.startswith("the image has the model alone, and starts nothing") for each in found.notices)
+
+
+def test_a_kit_in_the_folder_of_a_model_is_a_project_above_it(tmp_path: Path) -> None:
+    file = write(
+        tmp_path, "kit", Kitfile="package: {name: a}\nmodel: {path: model.safetensors}\ncode: [{path: config.json}]\n"
+    )
+    for name in ("model.safetensors", "config.json"):
+        (file.parent / name).write_text("{}")
+    found = read(file)
+    assert (found.folder, found.project.models) == (tmp_path, (Model(Path("kit"), "a"),))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("manifestVersion: 1.0.0\ncode: [{path: app.py}]\n", "has neither a model nor an entry script"),
+        ("schemaVersion: v1\nkind: ModelKit\nspec: {model: {path: .}}\n", "has neither a model nor an entry script"),
+        ("manifestVersion: 1.0.0\nmodel: {path: .}\n", "the folder of the Kitfile itself"),
+        ("manifestVersion: 1.0.0\nmodel: {path: /srv/m.gguf}\n", "is not in the folder of the file"),
+    ],
+)
+def test_kits_of_which_no_image_follows(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        read(write(tmp_path, "kit", Kitfile=text))
+
+
+def test_a_kit_of_another_kit(tmp_path: Path) -> None:
+    text = "manifestVersion: 1.0.0\nmodel: {path: reg.example/acme/base:v1, parts: [{path: model/tiny.gguf}]}\n"
+    found = read(write(tmp_path, "kit", Kitfile=text))
+    assert "kit unpack reg.example/acme/base:v1" in "\n".join(found.missing)
+
+
+def test_a_modelfile_becomes_llama_cpps_server_with_its_parameters(tmp_path: Path) -> None:
+    found = read(write(tmp_path, "ollama", **{"lora.gguf": "x"}))
+    assert found.project.models == (Model(Path("tiny.gguf"), "tiny"), Model(Path("lora.gguf"), "adapter-lora"))
+    script = found.files["serve/serve.py"]
+    wanted = {
+        "params.sampling.temp": 0.25,
+        "params.n_ctx": 128,
+        "params.antiprompt": ["<|end|>", "B"],
+        "params.port": 8080,
+    }
+    assert wanted.items() <= settings(script).items()
+    assert 'SYSTEM = "You are \\"kind\\".\\nAnd short."' in script
+    left = [each.partition(": ")[0] for each in found.not_taken]
+    assert left == ["TEMPLATE", "LICENSE", "DRAFT", "RENDERER", "PARSER", "REQUIRES", "PARAMETER low_vram"]
+
+
+@pytest.mark.parametrize(
+    ("value", "model"),
+    [
+        ("hf.co/acme/Tiny-GGUF", HubModel("acme/Tiny-GGUF", "Tiny-GGUF", None, ("*Q4_K_M*.gguf",))),
+        (
+            "https://huggingface.co/acme/Tiny-GGUF:IQ3_M",
+            HubModel("acme/Tiny-GGUF", "Tiny-GGUF", None, ("*IQ3_M*.gguf",)),
+        ),
+        (
+            f"/home/me/.cache/huggingface/hub/models--acme--Tiny-GGUF/snapshots/{'ab' * 20}/q/tiny.gguf",
+            HubModel("acme/Tiny-GGUF", "Tiny-GGUF", "ab" * 20, ("q/tiny.gguf",)),
+        ),
+        ("./later.gguf", Model(Path("later.gguf"), "later")),
+        ("tiny.gguf", Model(Path("tiny.gguf"), "tiny")),
+    ],
+)
+def test_where_the_model_of_a_modelfile_comes_from(tmp_path: Path, value: str, model: object) -> None:
+    found = read(write(tmp_path, "ollama", Modelfile=f"FROM {value}\n"))
+    assert found.project.models == (model,)
+    assert any("later.gguf is not there" in each for each in found.missing) is ("later" in value)
+
+
+def test_a_folder_of_safetensors_is_served_with_transformers(tmp_path: Path) -> None:
+    file = write(tmp_path, "ollama", Modelfile="FROM ./folder\nPARAMETER temperature 1\nSYSTEM x\n")
+    (file.parent / "folder").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (file.parent / "folder" / name).write_text("{}")
+    found = read(file)
+    assert (found.project.command, found.project.models) == (None, (Model(Path("folder"), "folder"),))
+    assert [each.partition(";")[0] for each in found.not_taken] == ["SYSTEM: x", "PARAMETER temperature"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("FROM llama3.2\nSYSTEM x\nTEMPLATE y\n", "llama3.2 is a name in Ollama's library, and not a file"),
+        ("SYSTEM x\n", "names no model"),
+        ("FROM ./tiny.gguf\nPARAMETER num_ctx many\n", "num_ctx is no whole number"),
+        ("FROM ../up.gguf\n", "is not in the folder of the file"),
+        ("FROM ./notes.txt\n", "is no GGUF file"),
+        ('FROM ./tiny.gguf\nSYSTEM """never', "a quote is not closed"),
+        ("FROM ./tiny.gguf\nRUN make\n", "not an instruction: 'RUN make'"),
+        ("FROM ./tiny.gguf\nMESSAGE robot x\n", "no role: 'robot'"),
+    ],
+)
+def test_modelfiles_that_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UserError, match=said) as raised:
+        read(write(tmp_path, "ollama", Modelfile=text, notes__txt="x"))
+    assert ("not taken over: TEMPLATE: y" in str(raised.value)) is ("TEMPLATE" in text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("FROM a", "a"),
+        ("from  a b ", "a b"),
+        ('FROM "a b"', "a b"),
+        ('FROM """a\nb"""', "a\nb"),
+        ('FROM """a "b" c\n"d"\n"""', 'a "b" c\n"d"\n'),
+        ("\ufeff# c\r\nFROM a\r\n", "a"),
+        ('FROM """"""', ""),
+        ('FROM "a\nb"', "a\nb"),
+    ],
+)
+def test_the_grammar_of_modelfiles(text: str, value: str) -> None:
+    (one,) = parse_modelfile(text.encode(), "Modelfile")
+    assert (one.word, one.value) == ("from", value)
+
+
+def test_many_open_lines_are_read_at_once() -> None:
+    with pytest.raises(UserError, match="a quote is not closed"):
+        parse_modelfile(b'SYSTEM """' + b'a"\n' * 100_000, "Modelfile")
+
+
+def test_an_mlflow_model_is_served_without_a_script(tmp_path: Path) -> None:
+    found = read(write(tmp_path, "mlflow"))
+    assert found.folder == tmp_path
+    project = found.project
+    assert (project.name, project.python, project.entry) == ("mlflow", "3.11", None)
+    assert project.models == (Model(Path("mlflow"), "mlflow"),)
+    assert project.tests == (GoldenTest("mlflow/serving_input_example.json"),)
+    assert any(
+        each.startswith("flavors.sklearn: ") and "python_function serves the model" in each for each in found.not_taken
+    )
+
+
+def test_packages_of_conda_that_a_model_needs_are_named(tmp_path: Path) -> None:
+    conda = "dependencies: [python=3.11, pip, libgomp, {pip: [mlflow]}]\n"
+    found = read(write(tmp_path, "mlflow", conda__yaml=conda))
+    assert [each for each in found.not_taken if each.startswith("conda.yaml")] == [
+        "conda.yaml: libgomp; a package of conda: dependencies: {conda: [...]}, or its name on an index"
+    ]
+
+
+def test_an_mlflow_model_of_another_flavour_alone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no flavour that can be served without an entry script: spark"):
+        read(write(tmp_path, "mlflow", MLmodel="flavors: {spark: {a: 1}}\n"))
