@@ -48,7 +48,7 @@ PORT = 3000
 HEALTH = "/readyz"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the addresses of the container
 IGNORED = ".modelcrateignore"
-STORE = "bentoml"
+STORE = "bento-store"
 """The folder of the project with the models out of BentoML's store, as the store has them."""
 
 _SERVICE = re.compile(r"[\w./-]+(:[A-Za-z_]\w*)?")

@@ -32,6 +32,7 @@ NAMES = ("cog.yaml", "cog.yml")
 
 PORT = 5000
 HEALTH = "/health-check"
+SCHEMA = ".cog/openapi_schema.json"
 SERVING = ("python3", "-m", "cog.server.http")
 TRAINING = (*SERVING, "--x-mode", "train")
 _REFERENCE = re.compile(r"[^:\s]+\.py:[A-Za-z_]\w*")
@@ -58,7 +59,7 @@ def read(file: Path) -> Imported:
     models: tuple[AnyModel, ...] = _weights(keys)
     build = keys.mapping("build") or reading.keys({})
     python, packages = take_python(build, "python_version"), take_packages(build, "system_packages")
-    needs = _needs(reading, build)
+    needs = _needs(reading, build, "run" in keys)
     keep = {"fast": "it is about how Cog builds", "cog_runtime": "it is about how Cog builds"}
     build.leave_all({**keep, **dict.fromkeys(("cuda", "cudnn"), NO_CUDA)})
     for key in ("pre_install", "run"):
@@ -68,6 +69,7 @@ def read(file: Path) -> Imported:
     reading.notices.append(
         f"the sources are in /var/azureml-app/{name}, and not in /src, for code that names that folder"
     )
+    reading.notices.append(f"{HEALTH} answers while setup() still runs, too: the member `status` is READY after it")
     argv = SERVING if "COG_PREDICT_TYPE_STUB" in env else TRAINING
     command = Command(argv, Path(), (PORT,), health=HEALTH)
     project = Project(
@@ -118,13 +120,13 @@ def _served(keys: Keys) -> dict[str, str]:
     return env
 
 
-def _needs(reading: Reading, build: Keys) -> Needs:
+def _needs(reading: Reading, build: Keys, new: bool) -> Needs:
     """Returns the packages, with Cog's own, which its images have besides."""
     named, lines = build.text("python_requirements"), build.texts("python_packages")
     file = inside(build, named) if named else None
     version = build.text("sdk_version")
-    own = f"cog=={version}" if re.fullmatch(r"[0-9][\w.!+-]*", version) else "cog"
-    if version and own == "cog":
+    own = f"cog=={version}" if re.fullmatch(r"[0-9][\w.!+-]*", version) else _usual(reading, new)
+    if version and version not in own:
         build.leave("sdk_version", "it is no version; the newest that fits is locked")
     needs = make_needs(reading, file, lines if file is None else (), (own,))
     build.take("sdk_version", f"dependencies: {own}")
@@ -141,6 +143,24 @@ def _needs(reading: Reading, build: Keys) -> Needs:
         return replace(needs, dependencies=replace(needs.dependencies, torch="cpu"))
     build.take("gpu", "nothing to do: no package of this image brings CUDA by itself")
     return needs
+
+
+def _usual(reading: Reading, new: bool) -> str:
+    """Returns the requirement for Cog's package. From 0.17 on its server checks no inputs without a schema that the program `cog` has made.
+
+    Args:
+        reading: The file.
+        new: Whether it has keys that only newer versions know.
+    """
+    if (reading.file.parent / SCHEMA).is_file():
+        return "cog"
+    if new:
+        reading.notices.append(f"without {SCHEMA}, which `cog build` makes, Cog's server does not check inputs")
+        return "cog"
+    reading.notices.append(
+        f"cog<0.17 is taken, whose server makes its schema itself; newer ones need {SCHEMA}, which `cog build` makes"
+    )
+    return "cog<0.17"
 
 
 def _commands(build: Keys, key: str) -> None:

@@ -110,12 +110,12 @@ def test_a_bento_is_served_by_bentoml(tmp_path: Path) -> None:
     assert dict(project.env) == {
         "LEVEL": "3",
         "MODE": "fast",
-        "BENTOML_HOME": "/var/azureml-app/summing/bentoml",
+        "BENTOML_HOME": "/var/azureml-app/summing/bento-store",
         "PYTHONPATH": "/var/azureml-app/summing/src",
     }
     assert dict(project.labels) == {"owner": "me", "stage": "dev", "org.opencontainers.image.description": "Sums rows"}
     assert found.files[".modelcrateignore"].splitlines()[1:] == [
-        *("*", "!*/", "!*.py", "!*.py/**", "!model", "!model/**", "!bentoml/**", "tests/")
+        *("*", "!*/", "!*.py", "!*.py/**", "!model", "!model/**", "!bento-store/**", "tests/")
     ]
     assert sum("is in BentoML's store" in each for each in found.missing) == 2
 
