@@ -112,6 +112,19 @@ def test_a_near_miss_is_offered() -> None:
     assert caught.value.hint == "perhaps libgomp1"
 
 
+def test_a_name_of_before_is_the_one_package_that_provides_it() -> None:
+    index = lists(
+        listed("a1t64", Provides="a1 (= 1.0)", Depends="c"),
+        listed("b1", Provides="b"),
+        listed("b2", Provides="b"),
+        listed("c"),
+    )
+    assert needs(index, "a1") == ["a1t64", "c"]
+    with pytest.raises(UserError) as raised:
+        needs(index, "b")
+    assert raised.value.hint == "perhaps b1, b2"
+
+
 def test_a_stanza_may_begin_with_another_field() -> None:
     index = lists("Source: x\n" + listed("a"), listed("b"))
     assert needs(index, "a", "b") == ["a", "b"]

@@ -42,9 +42,13 @@ def closure(index: Packages, wanted: Iterable[str], left_out: Collection[str]) -
 
 
 def _wanted(index: Packages, name: str) -> Package:
+    """Returns the package of a name, also one that has another name now and still provides the old one, as apt takes it."""
     found = index.get(name)
     if found is None:
-        near = get_close_matches(name, index.names, 3, 0.75)
+        stands_for = index.providers(name)
+        if len(stands_for) == 1:
+            return stands_for[0]
+        near = [each.name for each in stands_for[:5]] or get_close_matches(name, index.names, 3, 0.75)
         raise UserError(
             f"there is no Debian package {name[:80]!r} in main", hint=f"perhaps {', '.join(near)}" if near else ""
         )
