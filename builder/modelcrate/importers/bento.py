@@ -160,6 +160,10 @@ def _needs(keys: Keys, python: Keys) -> tuple[Needs, str | None]:
     file = inside(python, named) if named else None
     conda, of_conda, more = _conda(keys)
     needs = make_needs(reading, file, lines if file is None else (), ("bentoml", *more))
+    if "bentoml" in needs.added:
+        reading.notices.append(
+            "the newest BentoML that fits is taken; name the version that the service was written for in the requirements"
+        )
     python.take("requirements_txt", f"dependencies: {needs.dependencies.requirements}")
     if file is not None:
         python.leave("packages", "BentoML passes over it beside requirements_txt")

@@ -33,6 +33,9 @@ NAMES = ("cog.yaml", "cog.yml")
 PORT = 5000
 HEALTH = "/health-check"
 SCHEMA = ".cog/openapi_schema.json"
+OWN = "cog<0.17"
+"""Cog's package, where no version is named: later servers check no inputs without a schema that the program `cog` has made."""
+
 SERVING = ("python3", "-m", "cog.server.http")
 TRAINING = (*SERVING, "--x-mode", "train")
 _REFERENCE = re.compile(r"[^:\s]+\.py:[A-Za-z_]\w*")
@@ -124,11 +127,12 @@ def _needs(reading: Reading, build: Keys, new: bool) -> Needs:
     """Returns the packages, with Cog's own, which its images have besides."""
     named, lines = build.text("python_requirements"), build.texts("python_packages")
     file = inside(build, named) if named else None
-    version = build.text("sdk_version")
-    own = f"cog=={version}" if re.fullmatch(r"[0-9][\w.!+-]*", version) else _usual(reading, new)
+    version, made = build.text("sdk_version"), (reading.file.parent / SCHEMA).is_file()
+    own = f"cog=={version}" if re.fullmatch(r"[0-9][\w.!+-]*", version) else "cog" if new or made else OWN
     if version and version not in own:
         build.leave("sdk_version", "it is no version; the newest that fits is locked")
     needs = make_needs(reading, file, lines if file is None else (), (own,))
+    _say_version(reading, needs.added)
     build.take("sdk_version", f"dependencies: {own}")
     build.take("python_requirements", f"dependencies: {needs.dependencies.requirements}")
     if file is not None:
@@ -145,22 +149,14 @@ def _needs(reading: Reading, build: Keys, new: bool) -> Needs:
     return needs
 
 
-def _usual(reading: Reading, new: bool) -> str:
-    """Returns the requirement for Cog's package. From 0.17 on its server checks no inputs without a schema that the program `cog` has made.
-
-    Args:
-        reading: The file.
-        new: Whether it has keys that only newer versions know.
-    """
-    if (reading.file.parent / SCHEMA).is_file():
-        return "cog"
-    if new:
-        reading.notices.append(f"without {SCHEMA}, which `cog build` makes, Cog's server does not check inputs")
-        return "cog"
-    reading.notices.append(
-        f"cog<0.17 is taken, whose server makes its schema itself; newer ones need {SCHEMA}, which `cog build` makes"
-    )
-    return "cog<0.17"
+def _say_version(reading: Reading, added: tuple[str, ...]) -> None:
+    """Says what the version of Cog's package means for the checks of inputs."""
+    if OWN in added:
+        reading.notices.append(
+            f"{OWN} is taken, whose server makes its schema itself; newer ones need {SCHEMA}, which `cog build` makes"
+        )
+    elif added and not (reading.file.parent / SCHEMA).is_file():
+        reading.notices.append(f"from 0.17 on, Cog's server checks inputs only with {SCHEMA}, which `cog build` makes")
 
 
 def _commands(build: Keys, key: str) -> None:

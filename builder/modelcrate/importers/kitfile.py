@@ -116,7 +116,10 @@ def _models(keys: Keys) -> tuple[Model, ...]:
     section.leave("name", "as its path")
     section.leave("version", "versions of models are 1, 2, 3; another is a label: labels: {NAME: VALUE}")
     for part in section.mappings("parts", "path"):
-        made = _model(part, part.text("name"), models)
+        text = part.text("path")
+        if first is not None and Path(text).is_relative_to(first.path) and first.path.suffix == "":
+            part.take("path", f"models: {first.path}, which it is in")
+        made = None if part.is_told("path") else _model(part, part.text("name"), models)
         if made is not None:
             models.append(made)
             part.take("name", f"models: name: {made.name}")
@@ -212,6 +215,8 @@ def _code(code: list[tuple[Keys, str]], project: Project, folder: Path) -> None:
             each.take("path", f"entry: {entry.file}")
         elif not (folder / path).exists():
             each.leave("path", "it is not there")
+        elif path.name.startswith("requirements") and path.suffix == ".txt":
+            each.leave("path", f"the packages are those of what serves the model; these, too: dependencies: {path}")
         elif entry is not None and entry.source is not None and entry.source.is_relative_to(path):
             each.take("path", f"entry: source: {entry.source}")
         else:

@@ -16,7 +16,7 @@ from modelcrate.modelfiles.framework_files import ModelFiles
 from modelcrate.modelfiles.framework_reading import describe_model
 from modelcrate.modelfiles.frameworks.mlflow import FLAVORS
 from modelcrate.project.conda import package_name, parse_conda
-from modelcrate.project.values import GoldenTest, Model, Project, project_name
+from modelcrate.project.values import Dependencies, GoldenTest, Model, Project, project_name
 from modelcrate_layers.errors import CrateError, SourceError, UserError
 from modelcrate_layers.named_file import read_source
 
@@ -71,13 +71,16 @@ def read(file: Path) -> Imported:
     keys.take("signature", "the description at /swagger.json")
     tests = _example(keys, top)
     keys.leave_all(_OTHERS)
-    _conda(reading, top)
+    needs = Dependencies()
+    if (top / "conda.yaml").is_file() and not (top / "requirements.txt").is_file():
+        needs = Dependencies(Path(top.name, "conda.yaml"))
+        reading.notices.append(f"the packages are those of {top.name}/conda.yaml, for there is no requirements.txt")
+    else:
+        _conda(reading, top)
     name = project_name(top.name) or "model"
     model = Model(Path(top.name), free_name(top.name, ()))
-    reading.notices.append(
-        "the packages are those of its requirements.txt; the server answers as `mlflow models serve` does, at /score"
-    )
-    return reading.finish(Project(name, None, (model,), python, tests=tests), folder=folder)
+    reading.notices.append("the server answers as `mlflow models serve` does, at /score on port 5001")
+    return reading.finish(Project(name, None, (model,), python, dependencies=needs, tests=tests), folder=folder)
 
 
 def _flavors(keys: Keys) -> str | None:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from modelcrate.importers.imported import Imported
 from modelcrate.importers.keys import Reading
 from modelcrate.importers.llama_server import CONTEXT, Chat, llama_project
 from modelcrate.importers.modelfile_lines import Instruction, parse_modelfile
-from modelcrate.importers.project_parts import OCI, free_name, hub_model, inside
+from modelcrate.importers.project_parts import OCI, free_name, hub_model
 from modelcrate.project.pages import page
 from modelcrate.project.values import HubModel, Model, Project, project_name
+from modelcrate.resolve.requirement_faults import mask
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.named_file import MAX_NAMED, read_named_file, read_source
 
@@ -158,12 +159,8 @@ def _model(reading: Reading, lines: Sequence[Instruction]) -> Model | HubModel |
     if not there:
         reading.faults.append(_of_the_library(reading, named[0]))
         return None
-    path = inside(keys, value)
-    if path is None:
-        return None
-    if not (reading.file.parent / path).exists():
-        reading.missing.append(f"{path} is not there, which FROM names")
-    elif (
+    path = _path(reading, value, "FROM", "model.gguf")
+    if (
         (reading.file.parent / path).is_file()
         and path.suffix.lower() != ".gguf"
         and not _is_gguf(reading.file.parent / path)
@@ -175,6 +172,25 @@ def _model(reading: Reading, lines: Sequence[Instruction]) -> Model | HubModel |
         return None
     reading.take("FROM", f"models: {path}")
     return Model(path, free_name(path.stem, ()))
+
+
+def _path(reading: Reading, value: str, word: str, usual: str) -> Path:
+    """Returns the path of a file in the folder. One from elsewhere has to be copied there; without an ending, it gets a usual name."""
+    plain = PurePosixPath(value.replace("\\", "/"))
+    path = Path(*[part for part in plain.parts if part != "."])
+    if (
+        value.isprintable()
+        and not plain.is_absolute()
+        and ".." not in path.parts
+        and not re.match("[A-Za-z]:|~", value)
+    ):
+        if not (reading.file.parent / path).exists():
+            reading.missing.append(f"{path} is not there, which {word} names")
+        return path
+    name = plain.name if plain.suffix.lower() == ".gguf" and plain.name.isprintable() else usual
+    if not (reading.file.parent / name).exists():
+        reading.missing.append(f"{word} names a file outside of the folder: copy {mask(value)[:300]} here as {name}")
+    return Path(name)
 
 
 def _is_place(value: str) -> bool:
@@ -203,18 +219,14 @@ def _adapter(reading: Reading, lines: Sequence[Instruction]) -> Model | None:
     for each in lines:
         if each.word != "adapter":
             continue
-        path = inside(reading.keys({}), each.value)
-        if path is None:
-            continue
-        if found is not None or path.suffix.lower() != ".gguf":
+        if found is not None or re.search(r"(?i)\.(safetensors|bin)$|[/\\]$", each.value):
             reading.leave(
                 "ADAPTER",
                 each.value,
                 "one adapter is taken, as GGUF: llama.cpp's convert_lora_to_gguf.py makes it of safetensors",
             )
             continue
-        if not (reading.file.parent / path).is_file():
-            reading.missing.append(f"{path} is not there, which ADAPTER names")
+        path = _path(reading, each.value, "ADAPTER", "adapter.gguf")
         found = Model(path, free_name(f"adapter-{path.stem}", ()))
         reading.take("ADAPTER", f"models: {path}; serve/serve.py: params.lora_adapters")
     return found

@@ -194,7 +194,14 @@ def inside(keys: Keys, text: str) -> Path | None:
     """Returns a path that stays in the folder of the file; None for another, which is a fault."""
     path = PurePosixPath(text.replace("\\", "/"))
     plain = PurePosixPath(*[part for part in path.parts if part != "."])
-    if not text.isprintable() or plain.is_absolute() or ".." in plain.parts or "://" in text or text.startswith("~"):
+    if (
+        not text.isprintable()
+        or re.match("[A-Za-z]:", text)
+        or plain.is_absolute()
+        or ".." in plain.parts
+        or "://" in text
+        or text.startswith("~")
+    ):
         keys.reading.fault(
             f"{text[:200]!r} is not in the folder of the file",
             "a project's paths stay in its folder: copy it there, or link it by its content, and name that",

@@ -21,11 +21,12 @@ _ITSELF = re.compile(r"((-e|--editable)[ =]*)?\./?(\[[^\]]*\])?")
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """The dependencies of a project, files that are written for them, and the packages that they name."""
+    """The dependencies of a project, files that are written for them, the packages that they name, and the lines that were added."""
 
     dependencies: Dependencies = Dependencies()
     files: tuple[tuple[str, str], ...] = ()
     named: frozenset[str] = frozenset()
+    added: tuple[str, ...] = ()
 
 
 def make_needs(reading: Reading, file: Path | None, lines: Sequence[str], added: Sequence[str]) -> Needs:
@@ -50,8 +51,8 @@ def make_needs(reading: Reading, file: Path | None, lines: Sequence[str], added:
     whole = [*kept, *more]
     named |= {package_of(each) for each in more}
     if all(map(_is_plain, whole)):
-        return Needs(Dependencies(tuple(whole)), named=frozenset(named))
-    return _generated(reading, whole, named)
+        return Needs(Dependencies(tuple(whole)), named=frozenset(named), added=tuple(more))
+    return _generated(reading, whole, named, more)
 
 
 def _of_file(reading: Reading, file: Path, added: Sequence[str]) -> Needs:
@@ -70,13 +71,13 @@ def _of_file(reading: Reading, file: Path, added: Sequence[str]) -> Needs:
         if more:
             reading.missing.append(f"{file} has to name {', '.join(more)}, which {reading.tool} adds by itself")
         return Needs(needs, named=frozenset(named))
-    return _generated(reading, [f"-r {file}", *more], named | {package_of(each) for each in more})
+    return _generated(reading, [f"-r {file}", *more], named | {package_of(each) for each in more}, more)
 
 
-def _generated(reading: Reading, lines: Sequence[str], named: set[str]) -> Needs:
+def _generated(reading: Reading, lines: Sequence[str], named: set[str], added: Sequence[str]) -> Needs:
     head = f"# Made from {reading.file.name} by modelcrate init, with what {reading.tool} adds by itself.\n"
     text = head + "".join(f"{line}\n" for line in lines)
-    return Needs(Dependencies(Path(GENERATED)), ((GENERATED, text),), frozenset(named))
+    return Needs(Dependencies(Path(GENERATED)), ((GENERATED, text),), frozenset(named), tuple(added))
 
 
 def _placed(reading: Reading, lines: Sequence[str]) -> tuple[PlacedLine, ...]:

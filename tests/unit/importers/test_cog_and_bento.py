@@ -69,7 +69,7 @@ def test_what_a_tool_adds_to_a_file_stands_in_one_of_ours(tmp_path: Path) -> Non
     text = "build: {python_requirements: ./requirements.txt}\npredict: predict.py:Predictor\n"
     found = read(write(tmp_path, "cog", cog__yaml=text, requirements__txt="idna\n"))
     assert found.project.dependencies.requirements == Path(GENERATED)
-    assert found.files[GENERATED].splitlines()[1:] == ["-r requirements.txt", "cog"]
+    assert found.files[GENERATED].splitlines()[1:] == ["-r requirements.txt", "cog<0.17"]
     has_it = read(write(tmp_path, "cog", cog__yaml=text, requirements__txt="idna\ncog>=0.16\n"))
     assert (has_it.project.dependencies.requirements, has_it.files) == (Path("requirements.txt"), {})
 
@@ -81,13 +81,30 @@ def test_what_no_index_has_is_said_before_a_build(tmp_path: Path) -> None:
         "idna",
         "git+https://u:p4ss@git.example/a/b",
         "--extra-index-url https://i.example/simple",
-        "cog",
+        "cog<0.17",
     ]
     missing = "\n".join(found.missing)
     assert "a.py is not there, which predict names" in missing
     assert f"{GENERATED}:3: not a package of an index but a version control address" in missing
     assert "p4ss" not in "\n".join(found.lines())
     assert "the requirement: -e .; the project's own modules come with its sources" in found.not_taken
+
+
+def test_which_version_of_cog_serves(tmp_path: Path) -> None:
+    """From 0.17 on, its server needs a schema that its own program makes, or it checks no inputs; `run:` is for such versions only."""
+    text = "build: {python_version: '3.12', %s}\n%s: predict.py:Predictor\n"
+
+    def taken(extra: str = "gpu: false", key: str = "predict") -> tuple[object, bool]:
+        found = read(write(tmp_path, "cog", cog__yaml=text % (extra, key)))
+        return found.project.dependencies.requirements, any("checks inputs only with" in each for each in found.notices)
+
+    assert taken() == (("cog<0.17",), False)
+    assert taken("sdk_version: 0.18.0") == (("cog==0.18.0",), True)
+    assert taken(key="run") == (("cog",), True)
+    assert taken("python_packages: [cog==0.9.0]") == (("cog==0.9.0",), False)
+    (tmp_path / "cog/.cog").mkdir()
+    (tmp_path / "cog/.cog/openapi_schema.json").write_text("{}")
+    assert taken() == (("cog",), False)
 
 
 @pytest.mark.parametrize("path", ["../up.py", "/etc/x.py", "~/x.py", "a/../../x.py"])

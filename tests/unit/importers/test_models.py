@@ -90,6 +90,16 @@ def test_kits_of_which_no_image_follows(tmp_path: Path, text: str, said: str) ->
         read(write(tmp_path, "kit", Kitfile=text))
 
 
+def test_parts_in_the_folder_of_the_model_go_with_it(tmp_path: Path) -> None:
+    text = "manifestVersion: 1.0.0\nmodel: {path: ./model, parts: [{path: ./model/a, type: weights}, {path: other}]}\n"
+    file = write(tmp_path, "kit", Kitfile=text)
+    (file.parent / "other").write_text("x")
+    assert [each.path for each in read(file).project.models if isinstance(each, Model)] == [
+        Path("model"),
+        Path("other"),
+    ]
+
+
 def test_a_kit_of_another_kit(tmp_path: Path) -> None:
     text = "manifestVersion: 1.0.0\nmodel: {path: reg.example/acme/base:v1, parts: [{path: model/tiny.gguf}]}\n"
     found = read(write(tmp_path, "kit", Kitfile=text))
@@ -126,12 +136,17 @@ def test_a_modelfile_becomes_llama_cpps_server_with_its_parameters(tmp_path: Pat
         ),
         ("./later.gguf", Model(Path("later.gguf"), "later")),
         ("tiny.gguf", Model(Path("tiny.gguf"), "tiny")),
+        ("../up/elsewhere.gguf", Model(Path("elsewhere.gguf"), "elsewhere")),
+        (r"C:\Users\me\elsewhere.gguf", Model(Path("elsewhere.gguf"), "elsewhere")),
+        ("/home/me/.ollama/models/blobs/sha256-ab", Model(Path("model.gguf"), "model")),
     ],
 )
 def test_where_the_model_of_a_modelfile_comes_from(tmp_path: Path, value: str, model: object) -> None:
     found = read(write(tmp_path, "ollama", Modelfile=f"FROM {value}\n"))
     assert found.project.models == (model,)
     assert any("later.gguf is not there" in each for each in found.missing) is ("later" in value)
+    away = "elsewhere" in value or "blobs" in value
+    assert any(f"copy {value} here as" in each for each in found.missing) is away
 
 
 def test_a_folder_of_safetensors_is_served_with_transformers(tmp_path: Path) -> None:
@@ -150,7 +165,6 @@ def test_a_folder_of_safetensors_is_served_with_transformers(tmp_path: Path) -> 
         ("FROM llama3.2\nSYSTEM x\nTEMPLATE y\n", "llama3.2 is a name in Ollama's library, and not a file"),
         ("SYSTEM x\n", "names no model"),
         ("FROM ./tiny.gguf\nPARAMETER num_ctx many\n", "num_ctx is no whole number"),
-        ("FROM ../up.gguf\n", "is not in the folder of the file"),
         ("FROM ./notes.txt\n", "is no GGUF file"),
         ('FROM ./tiny.gguf\nSYSTEM """never', "a quote is not closed"),
         ("FROM ./tiny.gguf\nRUN make\n", "not an instruction: 'RUN make'"),
@@ -204,6 +218,12 @@ def test_packages_of_conda_that_a_model_needs_are_named(tmp_path: Path) -> None:
     assert [each for each in found.not_taken if each.startswith("conda.yaml")] == [
         "conda.yaml: libgomp; a package of conda: dependencies: {conda: [...]}, or its name on an index"
     ]
+
+
+def test_a_model_without_requirements_has_those_of_conda(tmp_path: Path) -> None:
+    file = write(tmp_path, "mlflow", conda__yaml="dependencies: [python=3.11, {pip: [mlflow, torch]}]\n")
+    (file.parent / "requirements.txt").unlink()
+    assert read(file).project.dependencies.requirements == Path("mlflow/conda.yaml")
 
 
 def test_an_mlflow_model_of_another_flavour_alone_is_refused(tmp_path: Path) -> None:
