@@ -255,7 +255,7 @@ def init(
     source: str | Path | None = None,
     force: bool = False,
     workspace: str = "",
-    config: Config | None = None,
+    settings: Config | None = None,
     emit: Emit | None = None,
 ) -> Path:
     """Writes the project file of a folder, from what is found in it, or from another tool's configuration.
@@ -265,7 +265,7 @@ def init(
         source: The configuration: a cog.yaml, bentofile.yaml, Kitfile, config.yaml of Truss, MLmodel, Modelfile, or Azure's YAML.
         force: Whether files that exist are replaced.
         workspace: Where `azureml:NAME:VERSION` of Azure's YAML is looked for; empty for the default.
-        config: The configuration of this run; None for that of the environment.
+        settings: The configuration of this run; None for that of the environment.
         emit: Gets a notice for each key of the source that was taken over, each that was not, and what is missing before a build.
 
     Returns:
@@ -285,7 +285,7 @@ def init(
     from modelcrate.workspace.opening import open_usual
 
     file = as_path("source", source)
-    with as_session(config, emit) as session:
+    with as_session(settings, emit) as session:
         found = read_configuration(
             file, lambda: open_usual(as_text("workspace", workspace), session.connections), place
         )
