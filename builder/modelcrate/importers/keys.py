@@ -236,9 +236,9 @@ class Keys:
     def leave_items(self, key: str, why: str) -> None:
         """Does the same for each item of a list."""
         value = self.value(key)
-        if not isinstance(value, list):
+        if not isinstance(value, list) or key not in self._open:
             return self.leave(key, why)
-        self._open.pop(key, None)
+        del self._open[key]
         for number, each in enumerate(value):
             self.reading.leave(f"{self._name(key)}[{number}]", each, why)
         return None

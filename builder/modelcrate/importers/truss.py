@@ -60,7 +60,7 @@ _BASETENS = "it is about Baseten's service"
 _LEGACY = "Truss itself does nothing with it in an image"
 _OTHERS = {
     "resources": RUNS_ELSEWHERE,
-    "model_metadata": f"it is for Baseten's pages, and for a class that takes config; {'labels: {NAME: VALUE} says something of an image'}",
+    "model_metadata": "it is for Baseten's pages, and a class that takes config gets it; labels: {NAME: VALUE} is for readers",
     "examples_filename": f"{_BASETENS}; golden requests are under tests",
     "training_checkpoints": f"{_BASETENS}: download the checkpoint, and name it: models: [PATH]",
     "bis_llm": _BASETENS,
