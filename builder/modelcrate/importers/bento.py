@@ -13,11 +13,13 @@ from pathlib import Path, PurePosixPath
 from modelcrate.importers.imported import Imported
 from modelcrate.importers.keys import Keys, Reading
 from modelcrate.importers.project_parts import (
+    MAX_PATH,
     NO_CUDA,
     OCI,
     OWN_BASE,
     inside,
     keep_variables,
+    plain_words,
     split_variables,
     take_labels,
     take_packages,
@@ -51,8 +53,10 @@ IGNORED = ".modelcrateignore"
 STORE = "bento-store"
 """The folder of the project with the models out of BentoML's store, as the store has them."""
 
-_SERVICE = re.compile(r"[\w./-]+(:[A-Za-z_]\w*)?")
-_KEPT_OUT = "it is about how BentoML packages, and"
+_SERVICE = re.compile(r"[\w./-]{1,200}(:[A-Za-z_]\w*)?")
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
+_SPEC = re.compile(r"([A-Za-z0-9._/-]+::)?[A-Za-z0-9_][A-Za-z0-9._-]*([ =<>!~\[].{0,200})?")
+"""A package of conda, as a project file takes it."""
 
 
 def recognises(data: Mapping[str, object]) -> bool:
@@ -200,7 +204,7 @@ def _indexes(python: Keys, needs: Dependencies) -> Dependencies:
     python.leave("extra_index_url", "a project file has no passwords: name the index in uv's or pip's own settings")
     links = python.texts("find_links")
     local = [each for each in links if "://" not in each and not each.startswith("-")]
-    if len(links) == 1 and local:
+    if len(links) == 1 and local and len(local[0]) <= MAX_PATH:
         needs = replace(needs, wheelhouse=Path(local[0]))
         python.take("find_links", "dependencies: wheelhouse")
     python.leave("find_links", "write it into the requirements file: --find-links PLACE")
@@ -230,7 +234,11 @@ def _conda(keys: Keys) -> tuple[Conda | None, str | None, tuple[str, ...]]:
             conda.leave(key, "BentoML passes over it beside environment_yml")
         conda.take(key, "dependencies")
     keys.reading.notices += [f"conda: {each}" for each in found.unread]
-    made = Conda(found.packages, found.channels) if found.packages else None
+    good = tuple(each for each in found.packages if _SPEC.fullmatch(each))
+    for each in found.packages:
+        if each not in good:
+            keys.reading.leave("conda.dependencies", each, "it is no package of conda")
+    made = Conda(good, found.channels) if good else None
     return made, found.python, tuple(line for line in found.pip if not line.startswith("-"))
 
 
@@ -271,8 +279,11 @@ def _models(keys: Keys, name: str) -> dict[str, str]:
     found = False
     for each in keys.mappings("models", "tag"):
         tag = each.text("tag")
-        found = True
         stored = tag.partition(":")[0]
+        if not _MODEL.fullmatch(stored):
+            each.leave_all(dict.fromkeys(("tag", "filter", "alias"), "it is no name of a model in BentoML's store"))
+            continue
+        found = True
         if not (keys.reading.file.parent / STORE / "models" / stored).is_dir():
             keys.reading.missing.append(
                 f"the model {tag[:100]} is in BentoML's store, outside of the project: "
@@ -321,6 +332,9 @@ def _ignored(keys: Keys) -> Iterator[tuple[str, str]]:
         IGNORED,
         "".join(
             f"{line}\n"
-            for line in [f"# What {keys.reading.file.name} leaves out, made from it by modelcrate init.", *lines]
+            for line in [
+                f"# What {plain_words(keys.reading.file.name)} leaves out, made from it by modelcrate init.",
+                *lines,
+            ]
         ),
     )

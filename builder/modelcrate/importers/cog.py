@@ -14,12 +14,12 @@ from modelcrate.importers.imported import Imported
 from modelcrate.importers.keys import Keys, Reading
 from modelcrate.importers.project_parts import (
     NO_CUDA,
-    OWN_BASE,
     RUNS_ELSEWHERE,
     free_name,
     hub_model,
     inside,
     keep_variables,
+    leave_commands,
     split_variables,
     take_packages,
     take_python,
@@ -66,7 +66,7 @@ def read(file: Path) -> Imported:
     keep = {"fast": "it is about how Cog builds", "cog_runtime": "it is about how Cog builds"}
     build.leave_all({**keep, **dict.fromkeys(("cuda", "cudnn"), NO_CUDA)})
     for key in ("pre_install", "run"):
-        _commands(build, key)
+        leave_commands(build, key)
     env |= keep_variables(keys, "environment", split_variables(keys, "environment", keys.texts("environment")))
     name = _name(keys, file)
     reading.notices.append(
@@ -157,27 +157,6 @@ def _say_version(reading: Reading, added: tuple[str, ...]) -> None:
         )
     elif added and not (reading.file.parent / SCHEMA).is_file():
         reading.notices.append(f"from 0.17 on, Cog's server checks inputs only with {SCHEMA}, which `cog build` makes")
-
-
-def _commands(build: Keys, key: str) -> None:
-    """Names each command, which would run while an image is built."""
-    value = build.value(key)
-    items = value if isinstance(value, list) else [value] if value is not None else []
-    for number, each in enumerate(items):
-        text = str(each.get("command")) if isinstance(each, Mapping) else str(each)
-        build.reading.leave(f"{build.above}{key}[{number}]", each, way_of(text))
-    build.done(key)
-
-
-def way_of(command: str) -> str:
-    """Returns what to do about a command that a builder would run."""
-    if re.search(r"\b(pip3?|uv pip)\s+install\b", command):
-        return "no command runs while an image is made: name the packages in the dependencies; one without a wheel is built once: pip wheel -w wheels NAME"
-    if re.search(r"\bapt(-get)?\s+(-\S+\s+)*install\b", command):
-        return "no command runs while an image is made: name the packages: base: {from: debian, packages: [...]}"
-    if re.search(r"\b(curl|wget|huggingface-cli|hf download|pget)\b", command):
-        return "no command runs while an image is made: fetch the file into the project, or name a model of a hub: models: [{hf: ORG/NAME}]"
-    return f"no command runs while an image is made: {OWN_BASE}"
 
 
 def _weights(keys: Keys) -> tuple[AnyModel, ...]:

@@ -1,7 +1,4 @@
-"""The keys of another tool's file, each of which is taken over, left out with a reason, or named as unknown: none is passed over.
-
-What is read and not accounted for is a mistake of ours, and `Reading.close` says so.
-"""
+"""The keys of another tool's file, each of which is taken over, left out with a reason, or named as unknown: none is passed over."""
 
 from __future__ import annotations
 
@@ -22,6 +19,10 @@ from modelcrate_layers.named_file import read_source
 MAX_LINES = 2000
 """Keys and items of one file; real ones have some dozen."""
 
+UNUSED = "nothing in a project file says that"
+"""The reason for a key whose value came to nothing, so that none is passed over."""
+
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _SECRET = re.compile(r"(?i)(secret|token(?!iz)|passw|credential|api_?key)")
 
 
@@ -114,7 +115,7 @@ class Reading:
 
 
 class Keys:
-    """One mapping of a file. Each key that is read has to be taken or left."""
+    """One mapping of a file. Each key is taken or left; `close` leaves those of which nothing was said."""
 
     def __init__(self, reading: Reading, data: Mapping[str, object], above: str, unknown: str) -> None:
         self.reading, self.above, self._unknown = reading, above, unknown
@@ -145,6 +146,9 @@ class Keys:
         if isinstance(value, Mapping | list):
             self.wrong(key, "no text", "write one text behind it")
             return ""
+        if _CONTROLS.search(str(value)):
+            self.wrong(key, "a text with control characters", "write it without them")
+            return ""
         return str(value).lower() if isinstance(value, bool) else str(value).strip()
 
     def texts(self, key: str) -> tuple[str, ...]:
@@ -153,10 +157,15 @@ class Keys:
         if value is None:
             return ()
         items = value if isinstance(value, list) else [value]
-        if len(items) > MAX_LINES or any(isinstance(each, Mapping | list) for each in items):
+        if len(items) > MAX_LINES or any(
+            isinstance(each, Mapping | list) or _CONTROLS.search(str(each)) for each in items
+        ):
             self.wrong(key, "no list of texts", "write one text a line, each behind a dash")
             return ()
-        return tuple(str(each).strip() for each in items if each is not None)
+        found = tuple(str(each).strip() for each in items if each is not None)
+        if not any(found):
+            self.leave(key, "it is empty")
+        return found
 
     def flag(self, key: str) -> bool | None:
         """Returns a truth value; None where there is none."""
@@ -194,7 +203,9 @@ class Keys:
         self._open.pop(key, None)
         for number, each in enumerate(items[: MAX_LINES + 1]):
             made = {short: each} if short and isinstance(each, str | int | float) else each
-            if isinstance(made, Mapping):
+            if made is None or made == {}:
+                self.reading.leave(f"{self._name(key)}[{number}]", None, "it is empty")
+            elif isinstance(made, Mapping):
                 place = f"{self._name(key)}[{number}]." if isinstance(value, list) else f"{self._name(key)}."
                 yield self.reading.keys(made, place, self._unknown)
             else:
@@ -205,7 +216,9 @@ class Keys:
         value = self.value(key)
         if value is None:
             return {}
-        if not isinstance(value, Mapping) or any(isinstance(each, Mapping | list) for each in value.values()):
+        if not isinstance(value, Mapping) or any(
+            isinstance(each, Mapping | list) or _CONTROLS.search(f"{name}{each}") for name, each in value.items()
+        ):
             self.wrong(key, "no mapping of names to texts", "write NAME: value")
             return {}
         as_text = {True: "true", False: "false", None: ""}
@@ -258,8 +271,9 @@ class Keys:
         self.reading.fault(f"{self._name(key)!r} is {what}", hint)
 
     def close(self) -> None:
-        """Names the keys that nobody asked for."""
-        assert not self._open, f"neither taken nor left: {', '.join(self._open)}"
+        """Names the keys that nobody asked for, and those whose value came to nothing."""
+        for key in list(self._open):
+            self.leave(key, UNUSED)
         for key, value in self._rest.items():
             near = difflib.get_close_matches(key, self._known - self.data.keys(), 1)
             hint = (

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from modelcrate.importers.project_parts import plain_words
 from modelcrate.project.values import Command, DebianBase, Dependencies, HubModel, Model, Project
 from modelcrate_layers.frozen import dataclass
 
@@ -127,7 +128,7 @@ def llama_project(
         lines.append("params.chat_template = with_messages(chat_template(params.model.path))")
     imports = ["os", "pathlib", "threading", *(["json", "struct"] if chat else [])]
     script = _SCRIPT.format(
-        made_from=made_from,
+        made_from=plain_words(made_from),
         imports="\n".join(f"import {each}" for each in sorted(imports)),
         chat=spoken,
         model=_place(models[0], alone=len(models) == 1),

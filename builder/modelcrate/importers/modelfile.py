@@ -13,7 +13,7 @@ from modelcrate.importers.imported import Imported
 from modelcrate.importers.keys import Reading
 from modelcrate.importers.llama_server import CONTEXT, Chat, llama_project
 from modelcrate.importers.modelfile_lines import Instruction, parse_modelfile
-from modelcrate.importers.project_parts import OCI, free_name, hub_model
+from modelcrate.importers.project_parts import MAX_NAME, MAX_PATH, OCI, free_name, hub_model
 from modelcrate.project.pages import page
 from modelcrate.project.values import HubModel, Model, Project, project_name
 from modelcrate.resolve.requirement_faults import mask
@@ -155,8 +155,7 @@ def _model(reading: Reading, lines: Sequence[Instruction]) -> Model | HubModel |
     if cached := _CACHED.search(value):
         reading.take("FROM", f"models: hf: {cached[1]}/{cached[2]}, files: {cached[4]}")
         return hub_model(keys, f"{cached[1]}/{cached[2]}", cached[3], [cached[4]])
-    there = _is_place(value) or (reading.file.parent / value).exists()
-    if not there:
+    if not _is_place(value) and not (len(value) <= MAX_NAME and (reading.file.parent / value).exists()):
         reading.faults.append(_of_the_library(reading, named[0]))
         return None
     path = _path(reading, value, "FROM", "model.gguf")
@@ -178,8 +177,10 @@ def _path(reading: Reading, value: str, word: str, usual: str) -> Path:
     """Returns the path of a file in the folder. One from elsewhere has to be copied there; without an ending, it gets a usual name."""
     plain = PurePosixPath(value.replace("\\", "/"))
     path = Path(*[part for part in plain.parts if part != "."])
+    short = len(value.encode()) <= MAX_PATH and all(len(part.encode()) <= MAX_NAME for part in plain.parts)
     if (
         value.isprintable()
+        and short
         and not plain.is_absolute()
         and ".." not in path.parts
         and not re.match("[A-Za-z]:|~", value)
@@ -187,7 +188,7 @@ def _path(reading: Reading, value: str, word: str, usual: str) -> Path:
         if not (reading.file.parent / path).exists():
             reading.missing.append(f"{path} is not there, which {word} names")
         return path
-    name = plain.name if plain.suffix.lower() == ".gguf" and plain.name.isprintable() else usual
+    name = plain.name if plain.suffix.lower() == ".gguf" and short and plain.name.isprintable() else usual
     if not (reading.file.parent / name).exists():
         reading.missing.append(f"{word} names a file outside of the folder: copy {mask(value)[:300]} here as {name}")
     return Path(name)

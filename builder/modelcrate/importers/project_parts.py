@@ -19,8 +19,11 @@ NO_CUDA = "the packages bring CUDA: torch of the index does, and dependencies: {
 RUNS_ELSEWHERE = "where it runs decides, not the image"
 FOR_READERS = "it is for readers: labels: {NAME: VALUE}"
 
+MAX_PATH, MAX_NAME = 4096, 255
+"""Bytes of a path and of a name in it."""
+
 _PYTHON = re.compile(r"(?:python|py)?\s*3\.?([0-9]{1,2})(?:\.[0-9x*]+)*", re.IGNORECASE)
-_PACKAGE = re.compile(r"([a-z0-9][a-z0-9+.-]+)(?::(?:any|native|amd64))?(=\S+)?")
+_PACKAGE = re.compile(r"([a-z0-9][a-z0-9+.-]{1,100})(?::(?:any|native|amd64))?(=\S+)?")
 _RENAMED = {"libgl1-mesa-glx": "libgl1", "libglx-mesa0-dev": "libgl-dev", "python3-distutils": "", "python3-pip": ""}
 """Packages that releases do not have any more, and what took their place; empty for what an image needs none of."""
 
@@ -90,6 +93,27 @@ def take_packages(keys: Keys, key: str) -> tuple[str, ...]:
     if listed:
         keys.take(key, f"base: packages: {len(kept)}" if kept else "nothing is left of it")
     return tuple(kept)
+
+
+def leave_commands(keys: Keys, key: str) -> None:
+    """Names each command of a list, or of mappings with the key `command`, which would run while an image is built."""
+    value = keys.value(key)
+    items = value if isinstance(value, list) else [value] if value is not None else []
+    for number, each in enumerate(items):
+        place = f"{keys.above}{key}[{number}]" if isinstance(value, list) else f"{keys.above}{key}"
+        keys.reading.leave(place, each, _way_of(str(each.get("command")) if isinstance(each, Mapping) else str(each)))
+    keys.done(key)
+
+
+def _way_of(command: str) -> str:
+    """Returns what to do about a command that a builder would run."""
+    if re.search(r"\b(pip3?|uv pip)\s+install\b", command):
+        return "no command runs while an image is made: name the packages in the dependencies; one without a wheel is built once: pip wheel -w wheels NAME"
+    if re.search(r"\bapt(-get)?\s+(-\S+\s+)*install\b", command):
+        return "no command runs while an image is made: name the packages: base: {from: debian, packages: [...]}"
+    if re.search(r"\b(curl|wget|huggingface-cli|hf download|pget)\b", command):
+        return "no command runs while an image is made: fetch the file into the project, or name a model of a hub: models: [{hf: ORG/NAME}]"
+    return f"no command runs while an image is made: {OWN_BASE}"
 
 
 def keep_variables(keys: Keys, key: str, variables: Mapping[str, str]) -> dict[str, str]:
@@ -190,6 +214,11 @@ def moved(text: str, places: Mapping[str, str]) -> str:
     return text
 
 
+def plain_words(text: str) -> str:
+    """Returns a text as it may stand in a remark of a program that we write: nothing in it ends the remark."""
+    return re.sub(r"[^\w ./:@+-]", "_", text)
+
+
 def inside(keys: Keys, text: str) -> Path | None:
     """Returns a path that stays in the folder of the file; None for another, which is a fault."""
     path = PurePosixPath(text.replace("\\", "/"))
@@ -201,6 +230,8 @@ def inside(keys: Keys, text: str) -> Path | None:
         or ".." in plain.parts
         or "://" in text
         or text.startswith("~")
+        or len(text.encode()) > MAX_PATH
+        or any(len(part.encode()) > MAX_NAME for part in plain.parts)
     ):
         keys.reading.fault(
             f"{text[:200]!r} is not in the folder of the file",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modelcrate.importers.keys import Reading
+from modelcrate.importers.project_parts import plain_words
 from modelcrate.project.values import Dependencies
 from modelcrate.resolve.declared import format_of, read_declaration
 from modelcrate.resolve.requirements import PlacedLine, Requirements, package_of, read_requirements
@@ -36,20 +37,20 @@ def make_needs(reading: Reading, file: Path | None, lines: Sequence[str], added:
         reading: The file that names them. What can't be installed is noted as missing.
         file: A file that declares dependencies, beside the project file.
         lines: Lines as pip takes them.
-        added: Requirements that the tool's own images have besides; one whose package is named already is left out.
+        added: Lines that the tool's own images have besides; one whose package is named already is left out.
     """
     if file is not None:
         return _of_file(reading, file, added)
-    kept = [line for line in lines if line and not line.startswith("#")]
+    whole = [line.strip() for text in lines for line in text.splitlines()]
+    kept = [line for line in whole if line and not line.startswith("#")]
     for line in [line for line in kept if _ITSELF.fullmatch(line)]:
         reading.leave("the requirement", line, "the project's own modules come with its sources")
         kept.remove(line)
     named = {package_of(line) for line in kept if _is_plain(line)} | _named(
         reading, Requirements(placed=_placed(reading, kept))
     )
-    more = [each for each in added if package_of(each) not in named]
+    more = _lacking(reading, added, named)
     whole = [*kept, *more]
-    named |= {package_of(each) for each in more}
     if all(map(_is_plain, whole)):
         return Needs(Dependencies(tuple(whole)), named=frozenset(named), added=tuple(more))
     return _generated(reading, whole, named, more)
@@ -66,16 +67,26 @@ def _of_file(reading: Reading, file: Path, added: Sequence[str]) -> Needs:
     else:
         named = set()
         reading.missing.append(f"{file} is not there")
-    more = [each for each in added if package_of(each) not in named]
+    more = _lacking(reading, added, named)
     if not more or format_of(file)[0] != "pip":
         if more:
             reading.missing.append(f"{file} has to name {', '.join(more)}, which {reading.tool} adds by itself")
         return Needs(needs, named=frozenset(named))
-    return _generated(reading, [f"-r {file}", *more], named | {package_of(each) for each in more}, more)
+    return _generated(reading, [f"-r {file}", *more], named, more)
+
+
+def _lacking(reading: Reading, added: Sequence[str], named: set[str]) -> list[str]:
+    """Returns those of the lines whose packages are not named yet, and adds their names."""
+    plain = [each for each in added if _is_plain(each) and package_of(each) not in named]
+    others = [each for each in added if not _is_plain(each)]
+    named |= {package_of(each) for each in plain} | _named(reading, Requirements(placed=_placed(reading, others)))
+    return [*plain, *others]
 
 
 def _generated(reading: Reading, lines: Sequence[str], named: set[str], added: Sequence[str]) -> Needs:
-    head = f"# Made from {reading.file.name} by modelcrate init, with what {reading.tool} adds by itself.\n"
+    head = (
+        f"# Made from {plain_words(reading.file.name)} by modelcrate init, with what {reading.tool} adds by itself.\n"
+    )
     text = head + "".join(f"{line}\n" for line in lines)
     return Needs(Dependencies(Path(GENERATED)), ((GENERATED, text),), frozenset(named), tuple(added))
 

@@ -18,6 +18,7 @@ from modelcrate.importers.project_parts import (
     hub_folder,
     hub_model,
     keep_variables,
+    leave_commands,
     moved,
     take_labels,
     take_packages,
@@ -101,7 +102,7 @@ def read(file: Path) -> Imported:
     made = command_project(keys, server, project, places) if server is not None else class_project(keys, project, data)
     _secrets(keys)
     _external(keys)
-    keys.leave_items("build_commands", f"no command runs while an image is made: {OWN_BASE}")
+    leave_commands(keys, "build_commands")
     keys.leave("build", f"no engine builds the image: {OWN_BASE}")
     keys.leave_all(_OTHERS)
     return reading.finish(*made)

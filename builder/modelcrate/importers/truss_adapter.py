@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import pprint
-from collections.abc import Mapping
 from pathlib import Path
 
+from modelcrate.importers.project_parts import plain_words
 from modelcrate.importers.truss_model import Method, ModelClass
 from modelcrate_layers.frozen import dataclass
 
@@ -75,15 +75,13 @@ class Place:
     packages: Path | None
 
 
-def adapter_text(
-    place: Place, model: ModelClass, config: Mapping[str, object], secrets: tuple[str, ...], made_from: str
-) -> str:
+def adapter_text(place: Place, model: ModelClass, config: object, secrets: tuple[str, ...], made_from: str) -> str:
     """Returns the text of the entry script.
 
     Args:
         place: Where the parts of the Truss are.
         model: What the class says.
-        config: The configuration, for a class that takes it.
+        config: The configuration of plain values, for a class that takes it.
         secrets: The names of the secrets, for a class that takes them.
         made_from: The file that says all this.
     """
@@ -100,8 +98,9 @@ def adapter_text(
         | ({"sys"} if place.packages else set())
         | (set() if _is_plain(place) else {"importlib"})
     )
+    what = f"Answers requests with the class {place.name} of {plain_words(place.module.as_posix())}"
     lines = [
-        f'"""Answers requests with the class {place.name} of {place.module.as_posix()}. Made from {made_from} by modelcrate init; it is yours to change."""',
+        f'"""{what}. Made from {plain_words(made_from)} by modelcrate init; it is yours to change."""',
         "",
         *[f"import {each}" for each in imports],
         *(["from collections.abc import Mapping"] if "secrets" in offered else []),
@@ -118,8 +117,7 @@ def adapter_text(
     else:
         lines += [_import(place), "", here]
     if "config" in offered:
-        plain = json.loads(json.dumps(config, default=str), parse_constant=str)
-        lines += ["", f"CONFIG = {pprint.pformat(plain, width=110, sort_dicts=False)}"]
+        lines += ["", f"CONFIG = {pprint.pformat(config, width=110, sort_dicts=False)}"]
     text = "\n".join(lines) + "\n"
     text += _SECRETS.format(names=repr(secrets)) if "secrets" in offered else ""
     text += _RESOLVER if "lazy_data_resolver" in offered else ""
@@ -137,7 +135,7 @@ def _import(place: Place) -> str:
     """Returns the line that imports the class."""
     if _is_plain(place):
         return f"from {_module(place)} import {place.name}"
-    return f'{place.name} = importlib.import_module("{_module(place)}").{place.name}'
+    return f"{place.name} = importlib.import_module({json.dumps(_module(place))}).{place.name}"
 
 
 def _is_plain(place: Place) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +86,8 @@ def class_project(keys: Keys, project: Project, data: Mapping[str, object]) -> t
             take_runtime(runtime)
         keys.leave_all(dict.fromkeys(("data_dir", "bundled_packages_dir"), "there is no model class that reads it"))
         return engine_project(keys, replace(project, dependencies=needs.dependencies)), list(needs.files)
+    if not name.isidentifier() or keyword.iskeyword(name):
+        reading.fault(f"model_class_name is no name of a class: {name[:100]!r}", "model_class_name: Model")
     model = _class(reading, module, name) or UNKNOWN
     keys.leave(
         "trt_llm",
@@ -98,9 +102,9 @@ def class_project(keys: Keys, project: Project, data: Mapping[str, object]) -> t
     reading.notices.append("requests go to POST /score on port 5001, and not to /v1/models/model:predict")
     secrets = data.get("secrets")
     names = tuple(sorted(map(str, secrets))) if isinstance(secrets, Mapping) else ()
-    config = {**data, "secrets": dict.fromkeys(names), "environment_variables": dict(project.env)}
+    config: object = {**data, "secrets": dict.fromkeys(names), "environment_variables": dict(project.env)}
     if model.is_given("config"):
-        config = _bounded(config, reading)
+        config = _plain(config, reading, [MAX_VALUES])
     text = adapter_text(place, model, config, names, reading.file.name)
     entry = Entry(Path(SCRIPT), Path())
     return replace(project, entry=entry, dependencies=needs.dependencies, serving=serving), [
@@ -109,17 +113,19 @@ def class_project(keys: Keys, project: Project, data: Mapping[str, object]) -> t
     ]
 
 
-def _bounded(config: dict[str, object], reading: Reading) -> dict[str, object]:
-    """Returns the configuration if it can be written out: aliases of YAML can make it endless."""
-    waiting, count = list[object]([config]), 0
-    while waiting:
-        each, count = waiting.pop(), count + 1
-        if count > MAX_VALUES:
-            raise UserError(
-                f"has more than {MAX_VALUES} values", where=str(reading.file), hint="put data into a file below data/"
-            )
-        waiting += each.values() if isinstance(each, Mapping) else each if isinstance(each, list) else []
-    return config
+def _plain(value: object, reading: Reading, left: list[int]) -> object:
+    """Returns a configuration as it can be written out, of plain values. It is counted down, because aliases of YAML can make it endless."""
+    left[0] -= 1
+    if left[0] < 0:
+        raise UserError(
+            f"has more than {MAX_VALUES} values", where=str(reading.file), hint="put data into a file below data/"
+        )
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each, reading, left) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each, reading, left) for each in value]
+    finite = isinstance(value, bool | int | str) or value is None or (isinstance(value, float) and math.isfinite(value))
+    return value if finite else str(value)
 
 
 def _class(reading: Reading, module: Path, name: str) -> ModelClass | None:

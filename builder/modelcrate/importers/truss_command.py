@@ -42,9 +42,15 @@ def command_project(
     if not argv and not isinstance(project.base, RegistryBase):
         server.reading.fault("names no command to start", "docker_server: {start_command: ...}")
     port = server.number("server_port")
+    if port is not None and not 1 <= port <= 65535:
+        server.wrong("server_port", "no port", "expected for instance 8000")
+        port = None
     server.take("server_port", "ports")
     health = _health(server)
     user = server.number("run_as_user_id")
+    if user is not None and not 0 <= user < 2**32 - 1:
+        server.wrong("run_as_user_id", "no user id", "expected for instance 1000")
+        user = None
     server.take("run_as_user_id", f"user: {user}:0")
     server.flag("no_build")
     server.take("no_build", "without layers of ours, the image is the base's")
