@@ -61,8 +61,8 @@ _MORE = (
 )
 """Methods that Truss's server calls for other paths, or for itself."""
 
-MAX_VALUES = 20_000
-"""Values of a configuration that are written out for a class that takes it."""
+MAX_VALUES, MAX_DEPTH = 20_000, 60
+"""Values of a configuration that are written out for a class that takes it, and how many may stand in one another."""
 
 
 def class_project(keys: Keys, project: Project, data: Mapping[str, object]) -> tuple[Project, list[tuple[str, str]]]:
@@ -113,17 +113,19 @@ def class_project(keys: Keys, project: Project, data: Mapping[str, object]) -> t
     ]
 
 
-def _plain(value: object, reading: Reading, left: list[int]) -> object:
+def _plain(value: object, reading: Reading, left: list[int], depth: int = 0) -> object:
     """Returns a configuration as it can be written out, of plain values. It is counted down, because aliases of YAML can make it endless."""
     left[0] -= 1
-    if left[0] < 0:
+    if left[0] < 0 or depth > MAX_DEPTH:
         raise UserError(
-            f"has more than {MAX_VALUES} values", where=str(reading.file), hint="put data into a file below data/"
+            f"has more than {MAX_VALUES} values, or more than {MAX_DEPTH} in one another",
+            where=str(reading.file),
+            hint="put data into a file below data/",
         )
     if isinstance(value, Mapping):
-        return {str(key): _plain(each, reading, left) for key, each in value.items()}
+        return {str(key): _plain(each, reading, left, depth + 1) for key, each in value.items()}
     if isinstance(value, list):
-        return [_plain(each, reading, left) for each in value]
+        return [_plain(each, reading, left, depth + 1) for each in value]
     finite = isinstance(value, bool | int | str) or value is None or (isinstance(value, float) and math.isfinite(value))
     return value if finite else str(value)
 

@@ -98,6 +98,12 @@ def test_endless_aliases_end(tmp_path: Path, kind: str) -> None:
         assert len("".join(read(file).not_taken)) < 100_000
 
 
+@pytest.mark.parametrize("value", ["&a [*a]", "[" * 250 + "]" * 250])
+def test_values_without_a_bottom_are_refused(tmp_path: Path, value: str) -> None:
+    with pytest.raises(UserError, match="in one another"):
+        read(write(tmp_path, "truss", config__yaml=f"model_name: m\nmodel_metadata: {value}\n"))
+
+
 def test_too_many_keys_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"more than {MAX_LINES} keys"):
         read(write(tmp_path, "cog", cog__yaml=configurations.COG + "".join(f"k{n}: 1\n" for n in range(MAX_LINES + 1))))
