@@ -50,8 +50,8 @@ def read_configuration(source: Path, workspace: Callable[[], WorkspaceBackend], 
         UserError: It is of no known kind, has faults, or says nothing that can become an image.
     """
     from modelcrate.importers import azure, dockerfile
-    from modelcrate.importers.keys import load_mapping
     from modelcrate.importers.modelfile import is_modelfile
+    from modelcrate.importers.reading import load_mapping
 
     if source.name == dockerfile.NAME and (folder is not None or source.parent != Path() or not source.is_dir()):
         return dockerfile.read(folder if folder is not None else source.parent)

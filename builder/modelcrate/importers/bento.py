@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from modelcrate.importers.bento_packages import take_needs
 from modelcrate.importers.imported import Imported
-from modelcrate.importers.keys import Keys, Reading
+from modelcrate.importers.keys import Keys
 from modelcrate.importers.project_parts import (
-    MAX_PATH,
     NO_CUDA,
     OCI,
     OWN_BASE,
@@ -21,23 +20,18 @@ from modelcrate.importers.project_parts import (
     keep_variables,
     plain_words,
     split_variables,
+    take_base,
     take_labels,
     take_packages,
     take_python,
 )
-from modelcrate.importers.requirement_lines import Needs, make_needs
-from modelcrate.net.urls import is_address
-from modelcrate.project.conda import parse_conda, read_conda
+from modelcrate.importers.reading import Reading
 from modelcrate.project.contracts import APP_ROOT
-from modelcrate.project.reading import parse_base_words
 from modelcrate.project.values import (
     Base,
     Command,
-    Conda,
     DebianBase,
-    Dependencies,
     Project,
-    RegistryBase,
     project_name,
 )
 from modelcrate_layers.errors import CrateError
@@ -55,8 +49,6 @@ STORE = "bento-store"
 
 _SERVICE = re.compile(r"[\w./-]{1,200}(:[A-Za-z_]\w*)?")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
-_SPEC = re.compile(r"([A-Za-z0-9._/-]+::)?[A-Za-z0-9_][A-Za-z0-9._-]*([ =<>!~\[].{0,200})?")
-"""A package of conda, as a project file takes it."""
 
 
 def recognises(data: Mapping[str, object]) -> bool:
@@ -79,7 +71,7 @@ def read(file: Path) -> Imported:
     docker = keys.mapping("docker") or reading.keys({})
     base, python = _base(docker)
     section = keys.mapping("python") or reading.keys({})
-    needs, of_conda = _needs(keys, section)
+    needs, of_conda = take_needs(keys, section)
     env = _variables(keys, docker) | _models(keys, name) | _paths(section, name)
     labels = keys.pairs("labels")
     keys.take("labels", f"labels: {', '.join(labels)}")
@@ -129,15 +121,8 @@ def _name(keys: Keys, file: Path) -> str:
 
 def _base(docker: Keys) -> tuple[Base, str | None]:
     """Returns the base, and Python's version where the base is ours."""
-    image = docker.text("base_image")
-    base: Base = DebianBase()
-    if image:
-        try:
-            base = parse_base_words(image)
-        except CrateError as fault:
-            docker.wrong("base_image", f"no image: {image[:100]!r}", fault.hint)
-        docker.take("base_image", f"base: {image}")
-    ours = not isinstance(base, RegistryBase)
+    base = take_base(docker, "base_image")
+    ours = isinstance(base, DebianBase)
     python = take_python(docker, "python_version", ours)
     if ours:
         base = DebianBase(packages=take_packages(docker, "system_packages"))
@@ -155,91 +140,6 @@ def _base(docker: Keys) -> tuple[Base, str | None]:
         }
     )
     return base, python
-
-
-def _needs(keys: Keys, python: Keys) -> tuple[Needs, str | None]:
-    """Returns the packages with BentoML itself, and the Python that conda's names."""
-    reading = keys.reading
-    named, lines = python.text("requirements_txt"), python.texts("packages")
-    file = inside(python, named) if named else None
-    conda, of_conda, more = _conda(keys)
-    needs = make_needs(reading, file, lines if file is None else (), ("bentoml", *more))
-    if "bentoml" in needs.added:
-        reading.notices.append(
-            "the newest BentoML that fits is taken; name the version that the service was written for in the requirements"
-        )
-    python.take("requirements_txt", f"dependencies: {needs.dependencies.requirements}")
-    if file is not None:
-        python.leave("packages", "BentoML passes over it beside requirements_txt")
-    python.take("packages", "dependencies")
-    found = _indexes(python, replace(needs.dependencies, conda=conda))
-    python.leave_all(
-        {
-            "lock_packages": "modelcrate lock pins the packages, and build --locked takes no others",
-            "pack_git_packages": "an image takes wheels: pip wheel --no-deps -w wheels git+URL, and dependencies: {wheelhouse: wheels}",
-            "trusted_host": "certificates are always checked; one's own are in SSL_CERT_FILE",
-            "pip_args": "pip does not run; what it is told belongs into the requirements file",
-            "wheels": "name their folder, and the packages by name: dependencies: {wheelhouse: FOLDER}",
-        }
-    )
-    return replace(needs, dependencies=found), of_conda
-
-
-def _indexes(python: Keys, needs: Dependencies) -> Dependencies:
-    """Returns the dependencies with the places that packages come from."""
-    index, more = python.text("index_url"), python.texts("extra_index_url")
-    if python.flag("no_index"):
-        python.leave("index_url", "no_index says that there is none")
-        python.leave("extra_index_url", "no_index says that there is none")
-        index, more = "", ()
-    python.take("no_index", "a wheelhouse alone is searched without an index")
-    good = [each for each in more if is_address(each) and "@" not in each.split("/")[2]]
-    if index and is_address(index) and "@" not in index.split("/")[2]:
-        needs = replace(needs, index_url=index)
-        python.take("index_url", "dependencies: index-url")
-    python.leave("index_url", "a project file has no passwords: name the index in uv's or pip's own settings")
-    if good:
-        needs = replace(needs, extra_index_urls=tuple(good))
-        python.take("extra_index_url", f"dependencies: extra-index-url: {len(good)}")
-    python.leave("extra_index_url", "a project file has no passwords: name the index in uv's or pip's own settings")
-    links = python.texts("find_links")
-    local = [each for each in links if "://" not in each and not each.startswith("-")]
-    if len(links) == 1 and local and len(local[0]) <= MAX_PATH:
-        needs = replace(needs, wheelhouse=Path(local[0]))
-        python.take("find_links", "dependencies: wheelhouse")
-    python.leave("find_links", "write it into the requirements file: --find-links PLACE")
-    return needs
-
-
-def _conda(keys: Keys) -> tuple[Conda | None, str | None, tuple[str, ...]]:
-    """Returns the packages of conda, the Python that they name, and the lines of the pip section."""
-    conda = keys.mapping("conda")
-    if conda is None:
-        return None, None, ()
-    named = conda.text("environment_yml")
-    channels, packages, pip = conda.texts("channels"), conda.value("dependencies"), conda.texts("pip")
-    document = {"channels": list(channels), "dependencies": packages or []}
-    if pip and isinstance(packages, list | None):
-        document["dependencies"] = [*(packages or []), {"pip": list(pip)}]
-    try:
-        path = inside(conda, named) if named else None
-        where = keys.reading.file.parent / path if path is not None else keys.reading.file
-        found = parse_conda(read_source(where), str(where)) if path is not None else read_conda(document, str(where))
-    except CrateError as fault:
-        keys.reading.missing.append(fault.sentence)
-        found = read_conda({"dependencies": []}, "")
-    conda.take("environment_yml", "dependencies: conda")
-    for key in ("channels", "dependencies", "pip"):
-        if named:
-            conda.leave(key, "BentoML passes over it beside environment_yml")
-        conda.take(key, "dependencies")
-    keys.reading.notices += [f"conda: {each}" for each in found.unread]
-    good = tuple(each for each in found.packages if _SPEC.fullmatch(each))
-    for each in found.packages:
-        if each not in good:
-            keys.reading.leave("conda.dependencies", each, "it is no package of conda")
-    made = Conda(good, found.channels) if good else None
-    return made, found.python, tuple(line for line in found.pip if not line.startswith("-"))
 
 
 def _variables(keys: Keys, docker: Keys) -> dict[str, str]:
@@ -323,18 +223,11 @@ def _ignored(keys: Keys) -> Iterator[tuple[str, str]]:
     ]
     store = [f"!{STORE}/**"] if "models" in keys else []
     lines = [*(["*", "!*/", *wanted, *store] if chosen else []), *exclude, *own]
-    if (folder / IGNORED).exists():
+    head = f"# What {plain_words(keys.reading.file.name)} leaves out, made from it by modelcrate init."
+    text = "".join(f"{line}\n" for line in [head, *lines])
+    if (folder / IGNORED).exists() and (folder / IGNORED).read_bytes()[: len(text) * 4] != text.encode():
         keys.reading.notices.append(
             f"{IGNORED} is there already and stays as it is; include and exclude say: {', '.join(lines)[:300]}"
         )
         return
-    yield (
-        IGNORED,
-        "".join(
-            f"{line}\n"
-            for line in [
-                f"# What {plain_words(keys.reading.file.name)} leaves out, made from it by modelcrate init.",
-                *lines,
-            ]
-        ),
-    )
+    yield IGNORED, text

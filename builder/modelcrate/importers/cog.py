@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from modelcrate.importers.imported import Imported
-from modelcrate.importers.keys import Keys, Reading
+from modelcrate.importers.keys import Keys
 from modelcrate.importers.project_parts import (
     NO_CUDA,
     RUNS_ELSEWHERE,
@@ -24,6 +24,7 @@ from modelcrate.importers.project_parts import (
     take_packages,
     take_python,
 )
+from modelcrate.importers.reading import Reading
 from modelcrate.importers.requirement_lines import Needs, make_needs
 from modelcrate.project.values import AnyModel, Command, DebianBase, HubModel, Model, Project, project_name
 

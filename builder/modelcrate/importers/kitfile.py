@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.importers.imported import Imported
-from modelcrate.importers.keys import Keys, Reading
+from modelcrate.importers.keys import Keys
 from modelcrate.importers.llama_server import llama_project
 from modelcrate.importers.project_parts import OCI, free_name, inside, take_labels
+from modelcrate.importers.reading import Reading
 from modelcrate.modelfiles.formats import recognise_folder
 from modelcrate.modelfiles.framework_files import ModelFiles
 from modelcrate.modelfiles.framework_reading import describe_model

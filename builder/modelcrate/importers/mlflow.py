@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelcrate.importers.imported import Imported
-from modelcrate.importers.keys import Keys, Reading
+from modelcrate.importers.keys import Keys
 from modelcrate.importers.project_parts import FOR_READERS, free_name, take_python
+from modelcrate.importers.reading import Reading
 from modelcrate.modelfiles.framework_files import ModelFiles
 from modelcrate.modelfiles.framework_reading import describe_model
 from modelcrate.modelfiles.frameworks.mlflow import FLAVORS

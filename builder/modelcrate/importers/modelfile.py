@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from modelcrate.importers.imported import Imported
-from modelcrate.importers.keys import Reading
 from modelcrate.importers.llama_server import CONTEXT, Chat, llama_project
 from modelcrate.importers.modelfile_lines import Instruction, parse_modelfile
 from modelcrate.importers.project_parts import MAX_NAME, MAX_PATH, OCI, free_name, hub_model
+from modelcrate.importers.reading import Reading
 from modelcrate.project.pages import page
 from modelcrate.project.values import HubModel, Model, Project, project_name
 from modelcrate.resolve.requirement_faults import mask

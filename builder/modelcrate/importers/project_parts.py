@@ -6,11 +6,15 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-from modelcrate.importers.keys import Keys, has_secret
+from modelcrate.images.reference import HUB
+from modelcrate.importers.keys import Keys
+from modelcrate.importers.reading import has_secret
 from modelcrate.pipeline.variables import FIXED
 from modelcrate.project.contracts import APP_ROOT
-from modelcrate.project.values import AnyModel, HubModel
+from modelcrate.project.reading import parse_base_words
+from modelcrate.project.values import AnyModel, Base, DebianBase, HubModel, RegistryBase
 from modelcrate.resolve.debian.releases import by_python, nearest_python
+from modelcrate_layers.errors import CrateError
 
 OWN_BASE = "do it once in an image of your own, and name that: base: IMAGE"
 """What to do about commands that change an image while it is built."""
@@ -69,6 +73,29 @@ def take_python(keys: Keys, key: str, own_base: bool = True) -> str | None:
     elif re.fullmatch(r"(python|py)?3\.?[0-9]+\.[0-9]+.*", text) and text.count(".") > 1:
         keys.reading.notices.append(f"Python {text} is taken as {taken}: the newest of that version which the base has")
     return taken
+
+
+def take_base(keys: Keys, key: str) -> Base:
+    """Returns the image that a key names as the base; ours where it names none. What is no image is a fault."""
+    image = keys.text(key)
+    if not image:
+        return DebianBase()
+    for words in (
+        f"registry:{image}",
+        f"registry:{HUB}/library/{image}",
+        image,
+    ):  # by Docker's words, in which debian is an image, too
+        try:
+            base = parse_base_words(words)
+        except CrateError:
+            continue
+        if isinstance(base, RegistryBase):
+            keys.take(key, f"base: {base}")
+            return base
+    keys.wrong(
+        key, f"no image: {image[:100]!r}", "expected for instance python:3.11-slim, or registry.example/team/base:1"
+    )
+    return DebianBase()
 
 
 def take_packages(keys: Keys, key: str) -> tuple[str, ...]:

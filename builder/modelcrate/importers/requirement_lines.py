@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from modelcrate.importers.keys import Reading
 from modelcrate.importers.project_parts import plain_words
+from modelcrate.importers.reading import Reading
 from modelcrate.project.values import Dependencies
 from modelcrate.resolve.declared import format_of, read_declaration
 from modelcrate.resolve.requirements import PlacedLine, Requirements, package_of, read_requirements

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from modelcrate.importers.imported import Imported
-from modelcrate.importers.keys import Keys, Reading
+from modelcrate.importers.keys import Keys
 from modelcrate.importers.project_parts import (
     OCI,
     OWN_BASE,
@@ -20,15 +20,15 @@ from modelcrate.importers.project_parts import (
     keep_variables,
     leave_commands,
     moved,
+    take_base,
     take_labels,
     take_packages,
     take_python,
 )
+from modelcrate.importers.reading import Reading
 from modelcrate.importers.truss_class import SCRIPT, class_project
 from modelcrate.importers.truss_command import command_project
-from modelcrate.project.reading import parse_base_words
 from modelcrate.project.values import Base, DebianBase, HubModel, Project, RegistryBase, project_name
-from modelcrate_layers.errors import CrateError
 
 TOOL = "Truss"
 NAMES = ()
@@ -119,14 +119,9 @@ def _base(keys: Keys) -> Base:
     keys.done("base_image")
     if section is None:
         return DebianBase()
-    image, interpreter = section.text("image"), section.text("python_executable_path")
+    interpreter = section.text("python_executable_path")
     section.leave("docker_auth", "logins to registries are Docker's own, and modelcrate login's; no image has one")
-    try:
-        base = parse_base_words(image) if image else DebianBase()
-    except CrateError as fault:
-        section.wrong("image", f"no image: {image[:100]!r}", fault.hint)
-        return DebianBase()
-    section.take("image", f"base: {image}")
+    base = take_base(section, "image")
     if interpreter.startswith("/") and ".." not in interpreter and isinstance(base, RegistryBase):
         base = replace(base, interpreter=PurePosixPath(interpreter))
         section.take("python_executable_path", "base: interpreter")

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from modelcrate.importers.keys import Keys, Reading
+from modelcrate.importers.keys import Keys
 from modelcrate.importers.project_parts import RUNS_ELSEWHERE, inside
+from modelcrate.importers.reading import Reading
 from modelcrate.importers.requirement_lines import Needs, make_needs
 from modelcrate.importers.truss_adapter import OFFERED, STEPS, Place, adapter_text
 from modelcrate.importers.truss_engine import engine_project

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.importers.keys import MAX_LINES, UNUSED, Reading
+from modelcrate.importers.keys import MAX_LINES, UNUSED
+from modelcrate.importers.reading import Reading
 from modelcrate_layers.errors import UserError
 from support import configurations
 from support.configurations import read, untold, write

@@ -1,0 +1,150 @@
+"""Another tool's file while it is read: what is said about its keys, and the project that comes out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from modelcrate.importers.imported import Imported
+from modelcrate.importers.keys import MAX_LINES, Keys
+from modelcrate.project.foreign_yaml import load_yaml, repeated_keys, shown
+from modelcrate.project.values import DebianBase, Project
+from modelcrate.resolve.debian.releases import UBUNTU, release_of
+from modelcrate.resolve.requirement_faults import mask
+from modelcrate.security.scan.secrets import by_content
+from modelcrate_layers.errors import CrateError, UserError
+from modelcrate_layers.named_file import read_source
+
+_SECRET = re.compile(r"(?i)(secret|token(?!iz)|passw|credential|api_?key)")
+
+
+class Reading:
+    """One file while it is read: it collects what is said about its keys, so it is not a value."""
+
+    def __init__(self, file: Path, tool: str) -> None:
+        self.file, self.tool = file, tool
+        self.taken, self.not_taken = list[str](), list[str]()
+        self.notices, self.missing = list[str](), list[str]()
+        self.faults = list[UserError]()
+        self._opened = list[Keys]()
+
+    def load(self) -> Mapping[str, object]:
+        """Returns the mapping in the file.
+
+        Raises:
+            SourceError: The file can't be read.
+            UserError: It is no mapping in YAML.
+        """
+        data = load_mapping(self.file)
+        again = repeated_keys(read_source(self.file))
+        self.notices += [f"the key {each} stands twice: the last one counts" for each in again[:20]]
+        return data
+
+    def keys(self, data: Mapping[str, object], above: str = "", unknown: str = "") -> Keys:
+        """Returns the keys of a mapping. `above` is what stands before them in messages; `unknown` what to do about an unknown one."""
+        made = Keys(self, data, above, unknown)
+        self._opened.append(made)
+        return made
+
+    def leave(self, key: str, value: object, why: str) -> None:
+        """Notes a key that an image can't have. The value is shown, unless it may be a secret."""
+        self._count()
+        told = _public(key, value)
+        self.not_taken.append(f"{key}: {told}; {why}" if told else f"{key}; {why}")
+
+    def take(self, key: str, became: str) -> None:
+        """Notes a key that was taken over, and what it became."""
+        self._count()
+        self.taken.append(f"{key}: {became}")
+
+    def fault(self, what: str, hint: str) -> None:
+        """Notes a fault, with which no project can be made."""
+        self.faults.append(UserError(what, where=str(self.file), hint=hint))
+
+    def close(self) -> None:
+        """Names the keys that nobody asked for, and raises the faults.
+
+        Raises:
+            UserError: There are faults; `also` has the others, and the last one says what would have been left out besides.
+        """
+        for each in self._opened:
+            each.close()
+        if self.faults:
+            first, *rest = self.faults
+            said = [
+                *(f"taken over: {each}" for each in self.taken),
+                *(f"not taken over: {each}" for each in self.not_taken),
+            ]
+            if said:
+                first.why = "\n".join([*filter(None, [first.why]), "of the other keys there would be", *said])
+            first.also = tuple(rest)
+            raise first
+
+    def finish(self, project: Project, files: Iterable[tuple[str, str]] = (), folder: Path | None = None) -> Imported:
+        """Returns what was read, with its project.
+
+        Args:
+            project: The project that was made of it.
+            files: What is written beside the project file: names and texts.
+            folder: The folder of the project; None for that of the file.
+
+        Raises:
+            UserError: There are faults.
+        """
+        self.close()
+        self.notices += _of_the_base(project)
+        taken, left, notices, missing = (
+            tuple(dict.fromkeys(each)) for each in (self.taken, self.not_taken, self.notices, self.missing)
+        )
+        place = folder or self.file.parent
+        return Imported(self.file, self.tool, place, project, dict(files), taken, left, notices, missing)
+
+    def _count(self) -> None:
+        if len(self.taken) + len(self.not_taken) >= MAX_LINES:
+            raise UserError(
+                f"has more than {MAX_LINES} keys and items", where=str(self.file), hint="name the right file"
+            )
+
+
+def _of_the_base(project: Project) -> Iterator[str]:
+    """Yields what is to be known about packages of a base whose release is Ubuntu's: its largest archive is not read."""
+    if isinstance(project.base, DebianBase) and project.base.packages and not project.base.release:
+        release = release_of(None, project.python)
+        if release.distribution == UBUNTU:
+            yield (
+                f"Python {release.python} is that of {release}, of which the archive main is read: "
+                'what it lacks of the packages is Debian\'s, with python: "3.11" or "3.13"'
+            )
+
+
+def load_mapping(file: Path) -> Mapping[str, object]:
+    """Returns the mapping in a YAML file.
+
+    Raises:
+        SourceError: The file can't be read.
+        UserError: It is no mapping in YAML.
+    """
+    data = load_yaml(read_source(file), str(file))
+    if not isinstance(data, Mapping):
+        found = "is empty" if data is None else "has no keys"
+        raise UserError(found, where=str(file), hint="name the configuration of the model")
+    return data
+
+
+def _public(key: str, value: object) -> str:
+    """Returns a value as it may be shown; empty for one that may be a secret."""
+    if value is None:
+        return ""
+    if _SECRET.search(key.rpartition(".")[2]) and not isinstance(value, bool):
+        return ""
+    text = mask(" ".join(shown(value).split()))
+    return "" if has_secret(text) else text
+
+
+def has_secret(text: str) -> bool:
+    """Returns whether a text has a secret in it, by the secret's own form."""
+    try:
+        return any(not each.warns for each in by_content(text.encode()))
+    except CrateError:
+        return True
