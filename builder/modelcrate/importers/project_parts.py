@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from modelcrate.images.reference import HUB
@@ -80,18 +81,12 @@ def take_base(keys: Keys, key: str) -> Base:
     image = keys.text(key)
     if not image:
         return DebianBase()
-    for words in (
-        f"registry:{image}",
-        f"registry:{HUB}/library/{image}",
-        image,
-    ):  # by Docker's words, in which debian is an image, too
-        try:
-            base = parse_base_words(words)
-        except CrateError:
-            continue
-        if isinstance(base, RegistryBase):
-            keys.take(key, f"base: {base}")
-            return base
+    base: Base = DebianBase()
+    with suppress(CrateError):  # by Docker's words, in which debian and scratch are images, too
+        base = parse_base_words(f"registry:{image}" if "/" in image else f"registry:{HUB}/library/{image}")
+    if isinstance(base, RegistryBase):
+        keys.take(key, f"base: {base}")
+        return base
     keys.wrong(
         key, f"no image: {image[:100]!r}", "expected for instance python:3.11-slim, or registry.example/team/base:1"
     )

@@ -164,6 +164,25 @@ conda: {environment_yml: environment.yml, channels: [a]}
     ]
 
 
+@pytest.mark.parametrize(
+    ("image", "base"),
+    [
+        ("python:3.11-slim", "docker.io/library/python:3.11-slim"),
+        ("debian", "docker.io/library/debian"),
+        ("nvidia/cuda:12.1.0-base", "nvidia/cuda:12.1.0-base"),
+        ("reg.example:5000/a/b:1", "reg.example:5000/a/b:1"),
+        ("<your-registry>/a", None),
+    ],
+)
+def test_images_by_dockers_words(tmp_path: Path, image: str, base: str | None) -> None:
+    file = write(tmp_path, "bento", bentofile__yaml=f"service: 'service:Sums'\ndocker: {{base_image: '{image}'}}\n")
+    if base is None:
+        with pytest.raises(UserError, match="is no image"):
+            read(file)
+    else:
+        assert str(read(file).project.base) == base
+
+
 def test_a_bento_without_a_service_lets_bentoml_look(tmp_path: Path) -> None:
     found = read(write(tmp_path, "bento", bentofile__yaml="labels: {a: b}\n"))
     assert found.project.command is not None
