@@ -5,8 +5,10 @@ https://cog.run/yaml has the keys.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +29,8 @@ from modelcrate.importers.project_parts import (
 from modelcrate.importers.reading import Reading
 from modelcrate.importers.requirement_lines import Needs, make_needs
 from modelcrate.project.values import AnyModel, Command, DebianBase, HubModel, Model, Project, project_name
+from modelcrate_layers.errors import CrateError
+from modelcrate_layers.named_file import read_source
 
 TOOL = "Cog"
 NAMES = ("cog.yaml", "cog.yml")
@@ -36,6 +40,11 @@ HEALTH = "/health-check"
 SCHEMA = ".cog/openapi_schema.json"
 OWN = "cog<0.17"
 """Cog's package, where no version is named: later servers check no inputs without a schema that the program `cog` has made."""
+
+NEWER = frozenset(
+    {"BaseRunner", "CancelationException", "Opaque", "URLFile", "URLPath", "concurrent", "emit_metric", "streaming"}
+)
+"""Names that Cog's package has from 0.17 on."""
 
 SERVING = ("python3", "-m", "cog.server.http")
 TRAINING = (*SERVING, "--x-mode", "train")
@@ -63,7 +72,7 @@ def read(file: Path) -> Imported:
     models: tuple[AnyModel, ...] = _weights(keys)
     build = keys.mapping("build") or reading.keys({})
     python, packages = take_python(build, "python_version"), take_packages(build, "system_packages")
-    needs = _needs(reading, build, "run" in keys)
+    needs = _needs(reading, build, "run" in keys or _is_newer(reading, env))
     keep = {"fast": "it is about how Cog builds", "cog_runtime": "it is about how Cog builds"}
     build.leave_all({**keep, **dict.fromkeys(("cuda", "cudnn"), NO_CUDA)})
     for key in ("pre_install", "run"):
@@ -148,6 +157,19 @@ def _needs(reading: Reading, build: Keys, new: bool) -> Needs:
         return replace(needs, dependencies=replace(needs.dependencies, torch="cpu"))
     build.take("gpu", "nothing to do: no package of this image brings CUDA by itself")
     return needs
+
+
+def _is_newer(reading: Reading, env: Mapping[str, str]) -> bool:
+    """Returns whether the code takes names from Cog's package that only newer versions have."""
+    names = set[str]()
+    for reference in env.values():
+        with suppress(CrateError, SyntaxError, ValueError, RecursionError):
+            for node in ast.walk(ast.parse(read_source(reading.file.parent / reference.rpartition(":")[0]))):
+                if isinstance(node, ast.ImportFrom) and node.module == "cog":
+                    names |= {each.name for each in node.names}
+                elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "cog":
+                    names.add(node.attr)
+    return bool(names & NEWER)
 
 
 def _say_version(reading: Reading, added: tuple[str, ...]) -> None:

@@ -102,6 +102,10 @@ def test_which_version_of_cog_serves(tmp_path: Path) -> None:
     assert taken("sdk_version: 0.18.0") == (("cog==0.18.0",), True)
     assert taken(key="run") == (("cog",), True)
     assert taken("python_packages: [cog==0.9.0]") == (("cog==0.9.0",), False)
+    (tmp_path / "cog/predict.py").write_text("import cog\n\n\nclass Predictor(cog.BaseRunner): ...\n")
+    file = tmp_path / "cog/cog.yaml"
+    file.write_text(text % ("gpu: false", "predict"))
+    assert read(file).project.dependencies.requirements == ("cog",)
     (tmp_path / "cog/.cog").mkdir()
     (tmp_path / "cog/.cog/openapi_schema.json").write_text("{}")
     assert taken() == (("cog",), False)
