@@ -166,7 +166,7 @@ def _served(
             project, findings = detect(folder)
         except CrateError as fault:
             project, findings = Project(name, None), ()
-            reading.notices.append(f"none of the code is taken for an entry script: {fault.what}")
+            reading.notices.append(fault.what)
         if project.entry is not None:
             reading.notices += [f"detected {each}" for each in findings if not each.what.startswith(("name ", "model"))]
             return replace(project, name=name, models=models), ()
