@@ -15,6 +15,7 @@ from modelcrate.importers.requirement_lines import Needs, make_needs
 from modelcrate.importers.truss_adapter import OFFERED, STEPS, Place, adapter_text
 from modelcrate.importers.truss_engine import engine_project
 from modelcrate.importers.truss_model import UNKNOWN, ModelClass, read_class
+from modelcrate.project.contracts import APP_ROOT
 from modelcrate.project.serving import Serving
 from modelcrate.project.values import Entry, Project
 from modelcrate_layers.errors import UserError
@@ -101,6 +102,9 @@ def class_project(keys: Keys, project: Project, data: Mapping[str, object]) -> t
     needs = take_needs(keys, tuple(_SERVERS[each] for each in sorted(model.imports & _SERVERS.keys())))
     serving = _serving(keys, model)
     reading.notices.append("requests go to POST /score on port 5001, and not to /v1/models/model:predict")
+    if named := sorted(each for each in model.words if each.startswith("/app/"))[:3]:
+        there = f"{APP_ROOT}/{project.name}"
+        reading.notices.append(f"the code names {', '.join(named)[:300]}, and the sources are in {there}, not in /app")
     secrets = data.get("secrets")
     names = tuple(sorted(map(str, secrets))) if isinstance(secrets, Mapping) else ()
     config: object = {**data, "secrets": dict.fromkeys(names), "environment_variables": dict(project.env)}

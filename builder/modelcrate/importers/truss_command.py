@@ -9,19 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.importers.keys import Keys
-from modelcrate.importers.project_parts import moved
+from modelcrate.importers.project_parts import inside, moved
 from modelcrate.importers.truss_class import take_needs, take_runtime
+from modelcrate.project.contracts import APP_ROOT
 from modelcrate.project.values import Command, DebianBase, Project, RegistryBase
 
 _SHELLS = ("sh", "bash", "/bin/sh", "/bin/bash")
-_NO_CLASS = (
-    "model_module_dir",
-    "model_class_filename",
-    "model_class_name",
-    "bundled_packages_dir",
-    "data_dir",
-    "trt_llm",
+_NO_CLASS = ("model_class_filename", "model_class_name", "trt_llm")
+_FOLDERS = (
+    ("data_dir", "data", "/app/data"),
+    ("model_module_dir", "model", "/app/model"),
+    ("bundled_packages_dir", "packages", "/packages"),
 )
+"""Keys for folders of the sources, their usual names, and where Truss puts them."""
 
 
 def command_project(
@@ -35,7 +35,8 @@ def command_project(
         project: What the other keys say.
         places: The folders that the file names for models, and where they are in the image.
     """
-    needs = take_needs(keys, ())
+    needs, sources = take_needs(keys, ()), _sources(keys)
+    places = {**places, **_folders(keys, project.name, sources)}
     argv = _words(moved(server.text("start_command"), places))
     in_shell = argv[:1] == ("sh",)
     server.take("start_command", "command, in a shell" if in_shell else "command")
@@ -65,7 +66,7 @@ def command_project(
         project, base=base, dependencies=needs.dependencies, user=project.user if user is None else f"{user}:0"
     )
     if argv:
-        command = Command(argv, _sources(keys), (port,) if port else (), health=health if port else "")
+        command = Command(argv, sources, (port,) if port else (), health=health if port else "")
         project = replace(project, command=command)
     return project, list(needs.files)
 
@@ -81,6 +82,18 @@ def _health(server: Keys) -> str:
     asked = server.text("predict_endpoint")
     server.take("predict_endpoint", f"nothing stands before the server: requests go to {asked} itself")
     return taken
+
+
+def _folders(keys: Keys, name: str, sources: Path | None) -> dict[str, str]:
+    """Returns where the folders of a Truss are in the image, by their places in Truss's own."""
+    found = {}
+    for key, usual, there in _FOLDERS:
+        path = inside(keys, keys.text(key) or usual)
+        if path is not None and sources is not None and (keys.reading.file.parent / path).is_dir():
+            found[there] = f"{APP_ROOT}/{name}/{path.as_posix()}"
+            keys.take(key, f"{found[there]}, also where the command names {there}")
+        keys.leave(key, "the sources have no such folder")
+    return found
 
 
 def _sources(keys: Keys) -> Path | None:

@@ -170,6 +170,18 @@ def test_commands(tmp_path: Path, command: str, argv: tuple[str, ...], shell: bo
     assert getattr(project.base, "shell", None) is shell
 
 
+def test_folders_of_a_truss_have_other_places(tmp_path: Path) -> None:
+    text = "model_name: m\ndocker_server: {start_command: sh /app/data/do.sh /app/database, server_port: 80}\n"
+    file = write(tmp_path, "truss", config__yaml=text)
+    project = read(file).project
+    assert project.command is not None
+    assert project.command.argv == ("sh", "/var/azureml-app/m/data/do.sh", "/app/database")
+    source = "class Model:\n    def predict(self, v):\n        return open('/app/data/x').read()"
+    file = write(tmp_path, "truss")
+    (file.parent / "model/model.py").write_text(source)
+    assert any(each.startswith("the code names /app/data/x, and the sources are in") for each in read(file).notices)
+
+
 def test_an_engine_is_its_checkpoint(tmp_path: Path) -> None:
     found = read(write(tmp_path, "truss-engine"))
     assert (found.project.entry, found.project.command) == (None, None)
