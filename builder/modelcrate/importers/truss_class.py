@@ -82,40 +82,45 @@ def class_project(keys: Keys, project: Project, data: Mapping[str, object]) -> t
     for key in ("model_module_dir", "model_class_filename", "model_class_name"):
         keys.take(key, f"{SCRIPT} imports {module.as_posix()}")
     if "trt_llm" in keys and not (reading.file.parent / module).is_file():
-        needs = take_needs(keys, ())
-        if (runtime := keys.mapping("runtime")) is not None:
-            runtime.leave("predict_concurrency", "server: {threads: 4}")
-            take_runtime(runtime)
-        keys.leave_all(dict.fromkeys(("data_dir", "bundled_packages_dir"), "there is no model class that reads it"))
-        return engine_project(keys, replace(project, dependencies=needs.dependencies)), list(needs.files)
+        return _of_engine(keys, project)
     if not name.isidentifier() or keyword.iskeyword(name):
         reading.fault(f"model_class_name is no name of a class: {name[:100]!r}", "model_class_name: Model")
     model = _class(reading, module, name) or UNKNOWN
     keys.leave(
         "trt_llm",
-        "an engine of TensorRT-LLM is built by Baseten; a base image that serves the model is named by docker_server",
+        "an engine of TensorRT-LLM is built by Baseten; an image that serves the model is named by docker_server",
     )
     place = Place(module, name, *_folders(keys))
-    if model.is_given("config"):
-        keys.value("model_metadata")
-        keys.take("model_metadata", f"{SCRIPT}: CONFIG, which the class takes")
     needs = take_needs(keys, tuple(_SERVERS[each] for each in sorted(model.imports & _SERVERS.keys())))
-    serving = _serving(keys, model)
+    project = replace(
+        project, entry=Entry(Path(SCRIPT), Path()), dependencies=needs.dependencies, serving=_serving(keys, model)
+    )
     reading.notices.append("requests go to POST /score on port 5001, and not to /v1/models/model:predict")
     if named := sorted(each for each in model.words if each.startswith("/app/"))[:3]:
         there = f"{APP_ROOT}/{project.name}"
         reading.notices.append(f"the code names {', '.join(named)[:300]}, and the sources are in {there}, not in /app")
     secrets = data.get("secrets")
     names = tuple(sorted(map(str, secrets))) if isinstance(secrets, Mapping) else ()
-    config: object = {**data, "secrets": dict.fromkeys(names), "environment_variables": dict(project.env)}
-    if model.is_given("config"):
-        config = _plain(config, reading, [MAX_VALUES])
-    text = adapter_text(place, model, config, names, reading.file.name)
-    entry = Entry(Path(SCRIPT), Path())
-    return replace(project, entry=entry, dependencies=needs.dependencies, serving=serving), [
-        *needs.files,
-        (SCRIPT, text),
-    ]
+    config = _configuration(keys, project, data, names) if model.is_given("config") else {}
+    return project, [*needs.files, (SCRIPT, adapter_text(place, model, config, names, reading.file.name))]
+
+
+def _of_engine(keys: Keys, project: Project) -> tuple[Project, list[tuple[str, str]]]:
+    """Returns the project of a Truss without a class, whose engine Baseten builds."""
+    needs = take_needs(keys, ())
+    if (runtime := keys.mapping("runtime")) is not None:
+        runtime.leave("predict_concurrency", "server: {threads: 4}")
+        take_runtime(runtime)
+    keys.leave_all(dict.fromkeys(("data_dir", "bundled_packages_dir"), "there is no model class that reads it"))
+    return engine_project(keys, replace(project, dependencies=needs.dependencies)), list(needs.files)
+
+
+def _configuration(keys: Keys, project: Project, data: Mapping[str, object], secrets: tuple[str, ...]) -> object:
+    """Returns the configuration as the class gets it, without values of secrets."""
+    keys.value("model_metadata")
+    keys.take("model_metadata", f"{SCRIPT}: CONFIG, which the class takes")
+    whole = {**data, "secrets": dict.fromkeys(secrets), "environment_variables": dict(project.env)}
+    return _plain(whole, keys.reading, [MAX_VALUES])
 
 
 def _plain(value: object, reading: Reading, left: list[int], depth: int = 0) -> object:
