@@ -30,6 +30,9 @@ class Format(Protocol):
 _FORMATS = ("cog", "bento", "kitfile", "mlflow", "truss", "modelfile")
 """The modules, in the order in which they are asked about a file whose name doesn't say what it is; Azure's YAML comes after them."""
 
+USUAL = "config.yaml"
+"""What a Truss's configuration is called, and many others: what stands in it decides."""
+
 KNOWN = (
     "cog.yaml (Cog), bentofile.yaml (BentoML), Kitfile (KitOps), config.yaml (Truss), MLmodel (MLflow), Modelfile (Ollama), "
     "the YAML of Azure's CLI v2, and Dockerfile (of modelcrate's own -o dockerfile:DIR)"
@@ -80,6 +83,8 @@ def _file_of(source: Path, formats: list[Format]) -> Path:
     if not source.is_dir():
         return source
     names = [name for each in formats for name in each.NAMES if (source / name).is_file()]
+    if not names and (source / USUAL).is_file():
+        return source / USUAL
     if len(names) == 1:
         return source / names[0]
     what = f"has {', '.join(names)}" if names else "has no configuration of a known name"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from modelcrate.importers.imported import Imported
 from modelcrate.importers.keys import Keys
-from modelcrate.importers.project_parts import FOR_READERS, free_name, take_python
+from modelcrate.importers.project_parts import FOR_READERS, MAX_NAME, free_name, take_python
 from modelcrate.importers.reading import Reading
 from modelcrate.modelfiles.framework_files import ModelFiles
 from modelcrate.modelfiles.framework_reading import describe_model
@@ -113,7 +113,7 @@ def _example(keys: Keys, top: Path) -> tuple[GoldenTest, ...]:
         return ()
     named = section.text("serving_input_path")
     tests: tuple[GoldenTest, ...] = ()
-    if named and Path(named).name == named and (top / named).is_file():
+    if named and len(named.encode()) <= MAX_NAME and Path(named).name == named and (top / named).is_file():
         tests = (GoldenTest(f"{top.name}/{named}"),)
         section.take("serving_input_path", "tests: a golden request, which build --test sends")
     section.leave("serving_input_path", "it is not there")

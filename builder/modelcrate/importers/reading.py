@@ -66,7 +66,7 @@ class Reading:
         """Names the keys that nobody asked for, and raises the faults.
 
         Raises:
-            UserError: There are faults; `also` has the others, and the last one says what would have been left out besides.
+            UserError: There are faults; `also` has the others, and the first says what would become of the other keys.
         """
         for each in self._opened:
             each.close()

@@ -40,6 +40,7 @@ def test_a_file_is_known_by_its_name_and_by_what_stands_in_it(tmp_path: Path, ki
 def test_a_folder_with_one_of_them(tmp_path: Path) -> None:
     file = write(tmp_path, "cog")
     assert read_configuration(file.parent, no_workspace).tool == "Cog"
+    assert read_configuration(write(tmp_path, "truss").parent, no_workspace).tool == "Truss"
     (file.parent / "Kitfile").write_text(configurations.KIT)
     with pytest.raises(SourceError, match=r"has cog\.yaml, Kitfile"):
         read_configuration(file.parent, no_workspace)
