@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
 
 from pysequoia import SignatureMode, Tsk, sign
 
@@ -57,6 +58,8 @@ class Mirror:
     stanzas: dict[str, list[str]] = field(default_factory=lambda: {suite: [] for suite in SUITES})
     cut: set[str] = field(default_factory=set)
     """Ends of paths whose answers break off in the middle."""
+    parts: dict[str, str] = field(default_factory=dict)
+    """Packages that another part of the archive has than main."""
     asked: list[str] = field(default_factory=list)
     address: str = ""
 
@@ -68,7 +71,8 @@ class Mirror:
         control = stanza(name, version, **fields)
         data = deb_bytes(control, members or [])
         archive = SUITES[suite].archive
-        pool = f"pool/{'updates/' if archive == 'debian-security' else ''}main/{name}_{version}_all.deb"
+        part = self.parts.get(name, "main")
+        pool = f"pool/{'updates/' if archive == 'debian-security' else ''}{part}/{name}_{version}_all.deb"
         path = f"/{archive}/{pool}"
         self.files[path] = data
         self.list(suite, control, pool, data)
@@ -85,11 +89,13 @@ class Mirror:
 
     def publish_suite(self, suite: str, signer: Tsk | None = None, packer: str = ".gz", **changes: str) -> None:
         root = f"/{SUITES[suite].archive}/dists/{suite}"
-        text = "\n".join(self.stanzas[suite]).encode()
         sums = []
-        for architecture in ("amd64", "arm64"):
+        others = sorted(set(self.parts.values()))
+        for part, architecture in product(("main", *others), ("amd64", "arm64")):
+            of = [next((other for other in others if f"/{other}/" in each), "main") for each in self.stanzas[suite]]
+            text = "\n".join(each for each, its in zip(self.stanzas[suite], of, strict=True) if its == part).encode()
             data = lzma.compress(text) if packer == ".xz" else gzip.compress(text, mtime=0)
-            digest, where = hashlib.sha256(data).hexdigest(), f"main/binary-{architecture}"
+            digest, where = hashlib.sha256(data).hexdigest(), f"{part}/binary-{architecture}"
             self.files[f"{root}/{where}/by-hash/SHA256/{digest}"] = data
             sums.append(f" {digest} {len(data)} {where}/Packages{packer}")
         fields = {

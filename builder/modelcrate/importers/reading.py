@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from modelcrate.importers.imported import Imported
 from modelcrate.importers.keys import MAX_LINES, Keys
 from modelcrate.project.foreign_yaml import load_yaml, repeated_keys, shown
-from modelcrate.project.values import DebianBase, Project
-from modelcrate.resolve.debian.releases import UBUNTU, release_of
+from modelcrate.project.values import Project
 from modelcrate.resolve.requirement_faults import mask
 from modelcrate.security.scan.secrets import by_content
 from modelcrate_layers.errors import CrateError, UserError
@@ -93,7 +92,6 @@ class Reading:
             UserError: There are faults.
         """
         self.close()
-        self.notices += _of_the_base(project)
         taken, left, notices, missing = (
             tuple(dict.fromkeys(each)) for each in (self.taken, self.not_taken, self.notices, self.missing)
         )
@@ -104,17 +102,6 @@ class Reading:
         if len(self.taken) + len(self.not_taken) >= MAX_LINES:
             raise UserError(
                 f"has more than {MAX_LINES} keys and items", where=str(self.file), hint="name the right file"
-            )
-
-
-def _of_the_base(project: Project) -> Iterator[str]:
-    """Yields what is to be known about packages of a base whose release is Ubuntu's: its largest archive is not read."""
-    if isinstance(project.base, DebianBase) and project.base.packages and not project.base.release:
-        release = release_of(None, project.python)
-        if release.distribution == UBUNTU:
-            yield (
-                f"Python {release.python} is that of {release}, of which the archive main is read: "
-                'what it lacks of the packages is Debian\'s, with python: "3.11" or "3.13"'
             )
 
 

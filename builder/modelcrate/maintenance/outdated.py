@@ -14,7 +14,7 @@ from modelcrate.maintenance.advisories import Advisories, Advisory
 from modelcrate.maintenance.rebase import BASE_DIGEST, BASE_NAME, base_layers, find_side
 from modelcrate.net.config import HttpConfig
 from modelcrate.net.index_config import tool_settings
-from modelcrate.resolve.debian import choose_mirrors, known_release, newest_debs
+from modelcrate.resolve.debian import DebianWanted, choose_mirrors, known_release, newest_debs
 from modelcrate.resolve.debian.releases import DebianRelease
 from modelcrate.resolve.debian.versions import version_key
 from modelcrate.resolve.pylock import every
@@ -130,9 +130,8 @@ def _newest_debs(
 ) -> dict[tuple[str, str], str]:
     config = connections.config
     mirrors = choose_mirrors((), config.environment, distribution=release.distribution)
-    known = newest_debs(
-        release.codename, image.platform.architecture, mirrors, connections.downloader, config.cache, now
-    )
+    wanted = DebianWanted(release.codename, image.platform.architecture, tuple(debs))
+    known = newest_debs(wanted, mirrors, connections.downloader, config.cache, now)
     found = ((name, known.get(name), each.part.version) for name, each in debs.items())
     return {
         ("deb", name): package.version

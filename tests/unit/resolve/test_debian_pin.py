@@ -23,6 +23,7 @@ from modelcrate.resolve.debian import (
     choose_mirrors,
     debs_in,
     fetch_debs,
+    newest_debs,
     resolve_debian,
 )
 from modelcrate.resolve.debian.releases import RELEASES, DebianRelease, release_of
@@ -113,6 +114,44 @@ def test_an_index_in_the_place_of_another_is_refused(codename: str, suite: str, 
         mirror.files[f"{top}/{suite}/InRelease"] = mirror.files[f"{top}/{codename}/InRelease"]
         with pytest.raises(IntegrityError, match=f"is the index of '{codename}', not of {suite}"):
             resolve(mirror, tmp_path, DebianWanted(codename, "amd64"))
+
+
+def test_what_ubuntus_main_lacks_is_looked_for_in_universe_and_it_is_said(tmp_path: Path) -> None:
+    with serve(Mirror(KEY, "noble", parts={"ffmpeg": "universe", "libx264": "universe"})) as mirror:
+        for name in (*roots_of("3.12"), "curl"):
+            mirror.add(name, roots_of("3.12").get(name))
+        mirror.add("ffmpeg", Depends="libx264, curl")
+        mirror.add("libx264")
+        mirror.publish()
+        events: list[Event] = []
+
+        def found(*packages: str) -> set[str]:
+            wanted = DebianWanted("noble", "amd64", packages)
+            with Downloader(HttpConfig(), clock=StillClock()) as fetcher:
+                pinned = resolve_debian(wanted, mirror.mirrors, fetcher, tmp_path, NOW, events.append)
+            return {each.package for each in pinned} - set(roots_of("3.12"))
+
+        assert found("curl") == {"curl"}
+        assert not any("universe" in each for each in mirror.asked), "its long lists are fetched where they are needed"
+        for _ in range(2):  # solved, and remembered
+            assert found("ffmpeg") == {"ffmpeg", "libx264", "curl"}
+        said = [each.text for each in events if isinstance(each, Notice)]
+        assert said == ["of Ubuntu noble's universe, which has fewer security updates than main: ffmpeg, libx264"] * 2
+        with pytest.raises(UserError, match="no Debian package 'nobody' in main and universe"):
+            found("nobody")
+        with Downloader(HttpConfig(), clock=StillClock()) as fetcher:
+            for packages, known in ((("curl",), False), (("curl", "ffmpeg"), True)):
+                all_of_them = newest_debs(
+                    DebianWanted("noble", "amd64", packages), mirror.mirrors, fetcher, tmp_path, NOW
+                )
+                assert (all_of_them.get("ffmpeg") is not None) is known
+        mirror.parts.clear()
+        mirror.stanzas = {
+            suite: [each for each in kept if "/universe/" not in each] for suite, kept in mirror.stanzas.items()
+        }
+        mirror.publish()
+        with pytest.raises(UserError, match=r"no Debian package 'nobody' in main$"):
+            found("nobody")
 
 
 def test_a_shell_is_taken_where_it_is_wanted(mirror: Mirror, tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ from modelcrate.resolve.debian.versions import holds
 from modelcrate_layers.errors import UserError
 
 
-def closure(index: Packages, wanted: Iterable[str], left_out: Collection[str]) -> tuple[Package, ...]:
-    """Returns the wanted packages and their dependencies (Pre-Depends and Depends), by name.
+def closure(index: Packages, wanted: Iterable[str], left_out: Collection[str], of: str = "main") -> tuple[Package, ...]:
+    """Returns the wanted packages and their dependencies (Pre-Depends and Depends), by name. `of` is what messages call the lists.
 
     A UserError names a wanted package that does not exist, or a dependency that nothing in the lists satisfies.
     """
     chosen: dict[str, Package] = {}
-    waiting = deque(_wanted(index, name) for name in wanted)
+    waiting = deque(_wanted(index, name, of) for name in wanted)
     named = {package.name for package in waiting}
     left_out = frozenset(left_out) - named
     while waiting:
@@ -41,7 +41,7 @@ def closure(index: Packages, wanted: Iterable[str], left_out: Collection[str]) -
     return tuple(sorted(chosen.values(), key=lambda each: each.name))
 
 
-def _wanted(index: Packages, name: str) -> Package:
+def _wanted(index: Packages, name: str, of: str) -> Package:
     """Returns the package of a name, also one that has another name now and still provides the old one, as apt takes it."""
     found = index.get(name)
     if found is None:
@@ -50,7 +50,7 @@ def _wanted(index: Packages, name: str) -> Package:
             return stands_for[0]
         near = [each.name for each in stands_for[:5]] or get_close_matches(name, index.names, 3, 0.75)
         raise UserError(
-            f"there is no Debian package {name[:80]!r} in main", hint=f"perhaps {', '.join(near)}" if near else ""
+            f"there is no Debian package {name[:80]!r} in {of}", hint=f"perhaps {', '.join(near)}" if near else ""
         )
     return found
 

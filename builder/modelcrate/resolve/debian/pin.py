@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from modelcrate.events import Emit, Notice, ignore_event
@@ -29,8 +30,10 @@ from modelcrate.resolve.debian.releases import (
     ARCHIVE,
     ENDED_RELEASES,
     LEFT_OUT,
+    MAIN,
     SECURITY,
     SHELL,
+    UNIVERSE,
     DebianRelease,
     Suite,
     by_python,
@@ -89,29 +92,58 @@ def resolve_debian(
     indexes = _indexes(release, wanted.architecture, mirrors, fetcher, cache, now)
     if mirrors.freshness is Freshness.IGNORED and (ended := [each for each in indexes if each.ended]):
         emit(Notice(_ended(ended)))
-    lists = [packages_file(index, wanted.architecture, index.suite.name) for index in indexes]
     names = (*roots(release), *(SHELL if wanted.shell else ()), *wanted.packages)
-    question = [_ANSWER, sorted(set(names)), sorted(LEFT_OUT), [each.sha256 for each in lists]]
-    name = f"{Digest.of(canonical_json(question)).hex}.json"
-    return _remembered(
-        cache / "debian" / "answers", name, lambda: _solve(names, _packages(indexes, lists, mirrors, fetcher, cache))
-    )
+
+    def answer(components: Sequence[str]) -> tuple[PinnedDeb, ...]:
+        lists = _lists(indexes, wanted.architecture, components)
+        question = [_ANSWER, sorted(set(names)), sorted(LEFT_OUT), [each.sha256 for _, each in lists]]
+        name = f"{Digest.of(canonical_json(question)).hex}.json"
+        solve = partial(_solve, names, partial(_packages, lists, mirrors, fetcher, cache), " and ".join(components))
+        return _remembered(cache / "debian" / "answers", name, solve)
+
+    try:
+        return answer(release.components[:1])
+    except UserError as fault:
+        if len(release.components) == 1:
+            raise
+        try:
+            found = answer(release.components)
+        except (IntegrityError, RegistryError):  # a mirror without them
+            raise fault from None
+    others = [each.package for each in found if not each.pool.startswith(f"pool/{MAIN}/")]
+    emit(Notice(f"of {release}'s {UNIVERSE}, which has fewer security updates than {MAIN}: {', '.join(others)[:300]}"))
+    return found
 
 
-def newest_debs(
-    release: str, architecture: str, mirrors: Mirrors, fetcher: Downloader, cache: Path, now: datetime
-) -> Packages:
+def newest_debs(wanted: DebianWanted, mirrors: Mirrors, fetcher: Downloader, cache: Path, now: datetime) -> Packages:
     """Returns all packages of a release with its updates and its security updates.
+
+    Args:
+        wanted: The release, the architecture, and the packages that are asked about.
+        mirrors: Where the archives are.
+        fetcher: The open connection.
+        cache: The folder in which lists are kept.
+        now: The time by which indexes are valid.
 
     Raises:
         UserError: The release or the architecture is unknown.
         RegistryError: No mirror answers.
         IntegrityError: An index or a list is not signed as it has to be, or has another hash.
     """
-    known = _checked(DebianWanted(release, architecture))
-    indexes = _indexes(known, architecture, mirrors, fetcher, cache, now)
-    lists = [packages_file(index, architecture, index.suite.name) for index in indexes]
-    return _packages(indexes, lists, mirrors, fetcher, cache)
+    release = _checked(wanted)
+    indexes = _indexes(release, wanted.architecture, mirrors, fetcher, cache, now)
+    found = _packages(_lists(indexes, wanted.architecture, release.components[:1]), mirrors, fetcher, cache)
+    if len(release.components) > 1 and any(found.get(name) is None for name in wanted.packages):
+        with suppress(IntegrityError):  # a mirror without them
+            return _packages(_lists(indexes, wanted.architecture, release.components), mirrors, fetcher, cache)
+    return found
+
+
+def _lists(indexes: Sequence[Release], architecture: str, components: Sequence[str]) -> list[tuple[Release, IndexFile]]:
+    """Returns the lists of packages that the indexes name."""
+    return [
+        (index, packages_file(index, architecture, index.suite.name, part)) for part in components for index in indexes
+    ]
 
 
 def _indexes(
@@ -193,11 +225,11 @@ def _moved(release: DebianRelease, now: datetime) -> str:
 
 
 def _packages(
-    indexes: Sequence[Release], lists: Sequence[IndexFile], mirrors: Mirrors, fetcher: Downloader, cache: Path
+    lists: Sequence[tuple[Release, IndexFile]], mirrors: Mirrors, fetcher: Downloader, cache: Path
 ) -> Packages:
     """Fetches the lists that the indexes name, by hash, and unpacks them in memory."""
     downloads = []
-    for index, wanted in zip(indexes, lists, strict=True):
+    for index, wanted in lists:
         if wanted.size > MAX_LIST:
             raise IntegrityError(f"a list of packages of {wanted.size} bytes", where=index.suite.name)
         places = [f"{address}/dists/{index.suite.name}" for address in mirrors.of(index.suite.archive)]
@@ -210,7 +242,7 @@ def _packages(
         label = f"packages of {index.suite.name}"
         downloads.append(Download(label, (*by_hash, *by_name), path, wanted.sha256, wanted.size))
     paths = fetcher.download_all(downloads)
-    return Packages([(index.suite.archive, _unpacked(path)) for index, path in zip(indexes, paths, strict=True)])
+    return Packages([(index.suite.archive, _unpacked(path)) for (index, _), path in zip(lists, paths, strict=True)])
 
 
 def _unpacked(path: Path) -> bytearray:
@@ -222,10 +254,10 @@ def _unpacked(path: Path) -> bytearray:
     return text
 
 
-def _solve(names: Sequence[str], packages: Packages) -> tuple[PinnedDeb, ...]:
+def _solve(names: Sequence[str], packages: Callable[[], Packages], of: str) -> tuple[PinnedDeb, ...]:
     return tuple(
         PinnedDeb(each.name, each.version, each.architecture, each.archive, each.pool, each.sha256, each.size)
-        for each in closure(packages, names, LEFT_OUT)
+        for each in closure(packages(), names, LEFT_OUT, of)
     )
 
 

@@ -15,6 +15,9 @@ ARCHIVE, SECURITY = "debian", "debian-security"
 UBUNTU, UBUNTU_PORTS = "ubuntu", "ubuntu-ports"
 """Ubuntu's archives: that of amd64, and that of all other architectures."""
 
+MAIN, UNIVERSE = "main", "universe"
+"""Parts of an archive: Ubuntu has the packages that it does not look after itself in the second."""
+
 ARCHITECTURES = ("amd64", "arm64")
 """The architectures that a base can have; Debian and Go, whose names platforms use, agree about these."""
 
@@ -67,6 +70,11 @@ class DebianRelease:
             Suite(ARCHIVE, f"{self.codename}-updates"),
             Suite(SECURITY, f"{self.codename}-security"),
         )
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """The parts of its archives in which packages are looked for, the first one first: what Debian has in main, Ubuntu has in two."""
+        return (MAIN, UNIVERSE) if self.distribution == UBUNTU else (MAIN,)
 
     def notice(self, today: date) -> str:
         """Returns what a user should know of the release's support; empty where all is well."""
