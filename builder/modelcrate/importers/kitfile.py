@@ -168,8 +168,9 @@ def _served(
             project, findings = Project(name, None), ()
             reading.notices.append(fault.what)
         if project.entry is not None:
-            reading.notices += [f"detected {each}" for each in findings if not each.what.startswith(("name ", "model"))]
-            return replace(project, name=name, models=models), ()
+            told = ("name ", "model") if models else ("name ",)
+            reading.notices += [f"detected {each}" for each in findings if not each.what.startswith(told)]
+            return replace(project, name=name, models=models or project.models), ()
     if not models:
         hint = (
             f"write entry: score.py, or command: [PROGRAM], in a {FILE_NAME} of its own"

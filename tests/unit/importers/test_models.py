@@ -58,6 +58,18 @@ def test_a_kit_with_a_script(tmp_path: Path) -> None:
     assert "code[1].path: other; it is not there" in found.not_taken
 
 
+def test_a_kit_of_code_alone_has_the_models_that_the_script_loads(tmp_path: Path) -> None:
+    file = write(tmp_path, "kit", Kitfile="manifestVersion: 1.0.0\ncode: [{path: score.py}]\n")
+    script = (
+        "import os\ndef init():\n open(os.path.join(os.environ['AZUREML_MODEL_DIR'], 'w.bin'))\ndef run(data): ...\n"
+    )
+    (file.parent / "score.py").write_text(script)
+    (file.parent / "w.bin").write_text("x")
+    found = read(file)
+    assert found.project.entry is not None
+    assert Model(Path("w.bin"), "w") in found.project.models
+
+
 def test_a_kit_whose_model_nobody_serves_is_the_model_alone(tmp_path: Path) -> None:
     file = write(tmp_path, "kit", Kitfile="model: {path: m.xyz}\npackage: {name: a}\n")
     (file.parent / "m.xyz").write_text("x")
