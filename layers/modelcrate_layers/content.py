@@ -197,6 +197,20 @@ def parse_natural(text: str, digits: int = 18) -> int | None:
     return int(text) if len(text) <= digits and text.isascii() and text.isdigit() else None
 
 
+def expect_natural(value: Any) -> int:
+    """Returns a natural number of foreign JSON; ValueError for anything else."""
+    if type(value) is not int or not 0 <= value < 1 << 62:
+        raise ValueError(value)
+    return value
+
+
+def expect_text(value: Any) -> str:
+    """Returns a text of foreign JSON; TypeError for anything else."""
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
 def parse_json(data: bytes, where: str = "", limit: int = MAX_JSON) -> Any:
     """Parses foreign JSON: at most `limit` bytes of UTF-8, no duplicate keys, no NaN; anything else is an IntegrityError."""
 

@@ -12,23 +12,36 @@ A bundle that leaves nothing out is an OCI archive for every other tool. It is f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modelcrate.bundles.inventory import Known, number, text
+from modelcrate.bundles.inventory import STORE, Known
 from modelcrate.bundles.parts import Parts, find_parts
 from modelcrate.bundles.pieces import Step
 from modelcrate.bundles.receivers import Receiver
 from modelcrate.images.artifact import Artifact
 from modelcrate.images.manifests import ArtifactFilter
 from modelcrate.images.reading import Found
-from modelcrate_layers.content import MAX_JSON, Blob, Descriptor, Digest, parse_json, verified
-from modelcrate_layers.errors import IntegrityError
+from modelcrate.images.reference import Reference, is_registry, is_repository
+from modelcrate_layers.content import (
+    MAX_JSON,
+    Blob,
+    Descriptor,
+    Digest,
+    expect_natural,
+    expect_text,
+    parse_json,
+    verified,
+)
+from modelcrate_layers.errors import IntegrityError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import REF_NAME
-from modelcrate_layers.tar.reader import Place, index_tar
+from modelcrate_layers.tar.reader import Limits, Place, index_tar
+from modelcrate_layers.tar.tree import show
 
 NOTES = "modelcrate-bundle.json"
 VERSION = 1
@@ -38,6 +51,15 @@ MAX_NOTES = 64 << 20
 
 MAX_IMAGES = 10_000
 """Images of one bundle."""
+
+MAX_LEFT_OUT = 100_000
+"""Blobs that a bundle leaves out; its target is asked for each of them."""
+
+_BLOBS, _PIECES = "blobs", "pieces"
+MAX_MEMBERS = 500_000
+"""Files of one bundle."""
+
+_NAMED = re.compile(rb"(?:blobs|pieces)/(?:sha256/[0-9a-f]{64}|sha512/[0-9a-f]{128})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +100,7 @@ class Bundle:
         parts = find_parts(path)
         try:
             with parts.open() as file:
-                members = index_tar(file)
+                members = index_tar(file, Limits(members=MAX_MEMBERS))
             return cls._of(parts, members)
         except IntegrityError as fault:
             raise IntegrityError(fault.what, where=fault.where or parts.where, why=fault.why, hint=fault.hint) from None
@@ -94,16 +116,26 @@ class Bundle:
             if notes["version"] != VERSION:
                 raise IntegrityError(f"is a bundle of version {notes['version']!r:.20}")
             listed = [Descriptor.parse(each) for each in index["manifests"]]
-            images = {each.annotations.get(REF_NAME, ""): each for each in listed}
-            if not images or "" in images or len(images) != len(listed) or len(images) > MAX_IMAGES:
-                raise IntegrityError("has no image, one without a name, two of one name, or too many")
-            left_out = {
-                Digest.parse(key): Known(number(size), text(at)) for key, (size, at) in notes["left-out"].items()
-            }
+            images = {_name(each): each for each in listed}
+            if not images or len(images) != len(listed) or len(images) > MAX_IMAGES:
+                raise IntegrityError("has no image, two of one name, or too many")
+            if len(notes["left-out"]) > MAX_LEFT_OUT:
+                raise IntegrityError(f"leaves out more than {MAX_LEFT_OUT} blobs")
+            left_out = {Digest.parse(key): _known(each) for key, each in notes["left-out"].items()}
             rebuilds = {Digest.parse(key): _rebuild(each) for key, each in notes["rebuilds"].items()}
-            return cls(parts, members, text(notes["place"]), images, left_out, rebuilds)
+            _refuse_foreign(members, rebuilds)
+            return cls(parts, members, _place(notes["place"]), images, left_out, rebuilds)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise IntegrityError(f"has an {NOTES} or index.json that no bundle has") from None
+
+    def surplus(self, wanted: Iterable[Digest]) -> list[str]:
+        """Returns the blobs that are in it, whole or as pieces, and that none of its images has.
+
+        Args:
+            wanted: The digests of all blobs of its images.
+        """
+        known = {_member(folder, digest) for digest in wanted for folder in (_BLOBS, _PIECES)}
+        return [show(name) for name in self.members if _NAMED.fullmatch(name) and name not in known]
 
     def found(self, name: str, receiver: Receiver) -> Found:
         """Returns an image of the bundle, one of `images`. What the bundle leaves out is the receiver's."""
@@ -139,7 +171,7 @@ class BundleCollection:
             IntegrityError: The bundle has no such blob, or one of another size.
         """
         bundle, digest = self.bundle, descriptor.digest
-        if (place := bundle.members.get(_member("blobs", digest))) is not None:
+        if (place := bundle.members.get(_member(_BLOBS, digest))) is not None:
             if place.size != descriptor.size:
                 raise IntegrityError(f"has {place.size} bytes for {digest}, not {descriptor.size}", where=self.where)
             return PartsBlob(bundle.parts, descriptor, place.offset)
@@ -155,7 +187,7 @@ class BundleCollection:
 
     def _rebuilt(self, descriptor: Descriptor, rebuild: Rebuild) -> Blob:
         bundle = self.bundle
-        pieces, known = bundle.members.get(_member("pieces", descriptor.digest)), bundle.left_out.get(rebuild.old)
+        pieces, known = bundle.members.get(_member(_PIECES, descriptor.digest)), bundle.left_out.get(rebuild.old)
         fresh = sum(each.size for each in rebuild.steps if each.old is None)
         whole = sum(each.size for each in rebuild.steps)
         if (
@@ -166,7 +198,8 @@ class BundleCollection:
             or any(each.old is not None and each.old + each.size > known.size for each in rebuild.steps)
         ):
             raise IntegrityError(f"has steps that can't make {descriptor.digest}", where=self.where)
-        old = self.receiver.file(Descriptor(descriptor.media_type, rebuild.old, known.size), known.repository)
+        earlier = Descriptor(descriptor.media_type, rebuild.old, known.size)
+        old = partial(self.receiver.file, earlier, known.repository)
         return RebuiltBlob(descriptor, rebuild.steps, old, bundle.parts, pieces.offset)
 
 
@@ -186,11 +219,11 @@ class PartsBlob:
 
 @dataclass(frozen=True, slots=True)
 class RebuiltBlob:
-    """A layer that is made of an earlier one, and of bytes of a bundle from `offset` on."""
+    """A layer that is made of an earlier one, which `old` fetches, and of bytes of a bundle from `offset` on."""
 
     descriptor: Descriptor
     steps: tuple[Step, ...]
-    old: Blob
+    old: Callable[[], Blob] = field(hash=False)
     parts: Parts
     offset: int
 
@@ -201,14 +234,15 @@ class RebuiltBlob:
 
     def _made(self, start: int) -> Iterator[bytes]:
         fresh = self.offset
+        earlier = self.old() if any(each.old is not None for each in self.steps) else None
         for size, old in self.steps:
             skipped = min(start, size)
             start -= skipped
-            if old is None:
+            if old is None or earlier is None:
                 yield from self.parts.chunks(fresh + skipped, size - skipped)
                 fresh += size
             else:
-                yield from _range(self.old, old + skipped, size - skipped)
+                yield from _range(earlier, old + skipped, size - skipped)
 
 
 def _range(blob: Blob, offset: int, size: int) -> Iterator[bytes]:
@@ -232,8 +266,44 @@ def _json(parts: Parts, members: Mapping[bytes, Place], name: str, limit: int) -
     return value
 
 
+def _name(entry: Descriptor) -> str:
+    """Returns the name of an image, which becomes part of URLs and of what is printed."""
+    name = entry.annotations[REF_NAME]
+    try:
+        named = Reference.parse(name).digest
+    except UserError as fault:
+        raise IntegrityError(f"has an image with a name that is none: {name!r:.200}", why=fault.why) from None
+    if named not in (None, entry.digest):
+        raise IntegrityError(f"has an image with the digest of another in its name: {name!r:.200}")
+    return name
+
+
+def _known(value: Any) -> Known:
+    size, repository = value
+    if repository and not is_repository(expect_text(repository)):
+        raise ValueError(repository)
+    return Known(expect_natural(size), expect_text(repository))
+
+
+def _place(value: Any) -> str:
+    place = expect_text(value)
+    if place not in ("", STORE) and not is_registry(place):
+        raise ValueError(place)
+    return place
+
+
+def _refuse_foreign(members: Iterable[bytes], rebuilds: Mapping[Digest, Rebuild]) -> None:
+    """Refuses files that no bundle has, and pieces of layers that it does not say how to make."""
+    pieces = {_member(_PIECES, digest) for digest in rebuilds}
+    for name in members:
+        known = _NAMED.fullmatch(name) or name in (b"oci-layout", b"index.json", NOTES.encode())
+        if not known or (name.startswith(b"pieces/") and name not in pieces):
+            raise IntegrityError(f"has a file that no bundle has: {show(name)!r:.200}")
+
+
 def _rebuild(value: Any) -> Rebuild:
     old, steps = value
     return Rebuild(
-        Digest.parse(old), tuple(Step(number(size), None if at is None else number(at)) for size, at in steps)
+        Digest.parse(old),
+        tuple(Step(expect_natural(size), None if at is None else expect_natural(at)) for size, at in steps),
     )

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from modelcrate.bundles.pieces import Piece, pieces_of
-from modelcrate.events import Emit, track_chunks
+from modelcrate.events import Emit, Notice, track_chunks
 from modelcrate.home.folder import open_store
 from modelcrate.images.reading import Found, named_codec
 from modelcrate.images.reference import Reference, is_registry
+from modelcrate.net.errors import ConnectionFailed, ErrorResponse, NotFound
+from modelcrate.transports import registry
 from modelcrate.transports.connections import Connections
-from modelcrate_layers.content import Blob, Descriptor, Digest, canonical_json, parse_json
-from modelcrate_layers.errors import IntegrityError, UserError, unreadable
+from modelcrate_layers.content import (
+    Blob,
+    Descriptor,
+    Digest,
+    canonical_json,
+    expect_natural,
+    expect_text,
+    parse_json,
+)
+from modelcrate_layers.errors import CrateError, IntegrityError, UserError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import read_named_file
 from modelcrate_layers.store import REF_NAME
@@ -26,6 +38,9 @@ VERSION = 1
 
 MAX_INVENTORY = 256 << 20
 """Bytes of an inventory: two TiB of models have some 180 MiB."""
+
+AT_ONCE = 16
+"""Images that are read at a time."""
 
 LEAST_LAYER = 1 << 20
 """Bytes of a plain layer from which on its pieces are listed."""
@@ -68,6 +83,15 @@ class Inventory:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """An image that a place lists, and how it is found."""
+
+    name: str
+    repository: str
+    find: Callable[[], Found] = field(repr=False, hash=False)
+
+
 def read_inventory(path: Path) -> Inventory:
     """Reads an inventory.
 
@@ -84,9 +108,12 @@ def read_inventory(path: Path) -> Inventory:
         if value["version"] != VERSION:
             raise IntegrityError(f"is an inventory of version {value['version']!r:.20}", where=str(path))
         return Inventory(
-            text(value["place"]),
-            {text(name): Digest.parse(each) for name, each in value["images"].items()},
-            {Digest.parse(key): Known(number(size), text(name)) for key, (size, name) in value["blobs"].items()},
+            expect_text(value["place"]),
+            {expect_text(name): Digest.parse(each) for name, each in value["images"].items()},
+            {
+                Digest.parse(key): Known(expect_natural(size), expect_text(name))
+                for key, (size, name) in value["blobs"].items()
+            },
             {Digest.parse(key): tuple(map(_piece, pieces)) for key, pieces in value["pieces"].items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -118,42 +145,77 @@ def take_inventory(places: Iterable[str], connections: Connections, emit: Emit) 
             "an inventory is of one registry, or of the local store",
             hint="expected `store`, HOST, or repositories of one registry: HOST/REPOSITORY ...",
         )
-    client = connections.registries
     named = [each.partition("/")[2] for each in wanted]
-    repositories = client.repositories(host) if "" in named else named
-    return _inventory(host, _listed([Reference(host, each) for each in dict.fromkeys(repositories)], connections), emit)
+    repositories = connections.registries.repositories(host) if "" in named else named
+    listed = [Reference(host, each) for each in dict.fromkeys(repositories)]
+    return _inventory(host, _listed(listed, connections, emit), emit)
 
 
-def _stored(connections: Connections) -> Iterator[tuple[str, str, Found]]:
+def _stored(connections: Connections) -> Iterator[_Listed]:
     from modelcrate.transports.oci import LayoutCollection
 
     store = open_store(connections.config)
     for each in store.manifests():
         if name := each.annotations.get(REF_NAME):
-            yield name, "", Found(LayoutCollection(store), each)
+            yield _Listed(name, "", partial(Found, LayoutCollection(store), each))
 
 
-def _listed(repositories: Iterable[Reference], connections: Connections) -> Iterator[tuple[str, str, Found]]:
-    from modelcrate.transports import registry
-
+def _listed(repositories: Iterable[Reference], connections: Connections, emit: Emit) -> Iterator[_Listed]:
     for repository in repositories:
-        for tag in connections.registries.tags(repository):
-            reference = repository.tagged(tag)
-            yield f"{repository.repository}:{tag}", repository.repository, registry.find(reference, connections)
+        try:
+            tags = connections.registries.tags(repository)
+        except NotFound:  # a registry may list one of which all tags were deleted
+            tags = []
+        except ErrorResponse as fault:
+            yield _Listed(repository.name, repository.repository, partial(_refuse, fault))
+            continue
+        if not tags:
+            emit(Notice(f"{repository.name} has no tags"))
+        for tag in tags:
+            find = partial(registry.find, repository.tagged(tag), connections)
+            yield _Listed(f"{repository.repository}:{tag}", repository.repository, find)
 
 
-def _inventory(place: str, images: Iterable[tuple[str, str, Found]], emit: Emit) -> Inventory:
+def _refuse(fault: CrateError) -> Found:
+    raise fault
+
+
+def _inventory(place: str, images: Iterable[_Listed], emit: Emit) -> Inventory:
     names: dict[str, Digest] = {}
     blobs: dict[Digest, Known] = {}
     pieces: dict[Digest, tuple[Piece, ...]] = {}
-    for name, repository, found in images:
-        names[name] = found.descriptor.digest
-        for blob in found.graph().blobs:
-            descriptor = blob.descriptor
-            if descriptor.digest not in blobs and has_pieces(descriptor):
-                pieces[descriptor.digest] = tuple(list_pieces(blob, emit))
-            blobs.setdefault(descriptor.digest, Known(descriptor.size, repository))
+    faults: list[CrateError] = []
+    with ThreadPoolExecutor(AT_ONCE, "inventory") as pool:
+        for image, found in pool.map(_read, images):
+            if isinstance(found, CrateError):
+                faults.append(found)
+                emit(Notice(f"{image.name} is not in the inventory, so all of it would be sent: {found.sentence}"))
+                continue
+            names[image.name], listed = found
+            for blob in listed:
+                descriptor = blob.descriptor
+                if descriptor.digest not in blobs and has_pieces(descriptor):
+                    pieces[descriptor.digest] = tuple(list_pieces(blob, emit))
+                blobs.setdefault(descriptor.digest, Known(descriptor.size, image.repository))
+    if faults and not names:
+        raise faults[0]
     return Inventory(place, names, blobs, {digest: found for digest, found in pieces.items() if found})
+
+
+def _read(image: _Listed) -> tuple[_Listed, tuple[Digest, tuple[Blob, ...]] | CrateError]:
+    """Returns the digest of an image with its blobs and those of all that is beside it; the fault of one that can't be read.
+
+    Raises:
+        ConnectionFailed: The registry does not answer, and would not for the next image.
+    """
+    try:
+        found = image.find()
+        beside = (blob for each in found.attached() for blob in each.blobs)
+        return image, (found.descriptor.digest, (*found.graph().blobs, *beside))
+    except ConnectionFailed:
+        raise
+    except CrateError as fault:
+        return image, fault
 
 
 def has_pieces(descriptor: Descriptor) -> bool:
@@ -188,18 +250,4 @@ def list_pieces(blob: Blob, emit: Emit) -> list[Piece]:
 
 def _piece(value: Any) -> Piece:
     offset, size, found = value
-    return Piece(number(offset), number(size), text(found))
-
-
-def number(value: Any) -> int:
-    """Returns a natural number of foreign JSON; ValueError for anything else."""
-    if type(value) is not int or not 0 <= value < 1 << 62:
-        raise ValueError(value)
-    return value
-
-
-def text(value: Any) -> str:
-    """Returns a text of foreign JSON; TypeError for anything else."""
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value
+    return Piece(expect_natural(offset), expect_natural(size), expect_text(found))

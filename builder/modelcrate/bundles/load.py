@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from modelcrate.bundles.bundle import Bundle
-from modelcrate.bundles.inventory import STORE
+from modelcrate.bundles.inventory import STORE, Known
 from modelcrate.bundles.receivers import Receiver, RegistryReceiver, StoreReceiver
 from modelcrate.events import Done, Emit
 from modelcrate.home.folder import open_store
+from modelcrate.images.artifact import list_blobs, read_artifact_index_location
+from modelcrate.images.image import Copy
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import is_registry
 from modelcrate.transports.connections import Connections
-from modelcrate.transports.output import Delivered
+from modelcrate.transports.output import Delivered, Output
 from modelcrate_layers.atomic import scratch_folder
-from modelcrate_layers.content import Descriptor, MediaType
-from modelcrate_layers.errors import SourceError, UserError
+from modelcrate_layers.content import Descriptor, Digest, MediaType
+from modelcrate_layers.errors import IntegrityError, SourceError, UserError
+
+AT_ONCE = 16
+"""Blobs that a target is asked for at a time."""
 
 Check = Callable[[Found, str], object]
 """Raises an error for an image that is not to be loaded; it gets the image and its name."""
@@ -41,9 +47,9 @@ def load_bundle(
         What was written, an entry an image.
 
     Raises:
-        UserError: The target is none.
+        UserError: The target is none, or two images would get one name there.
         SourceError: The bundle is not there, or leaves out what the target does not have.
-        IntegrityError: The bundle is damaged, or `check` refuses an image.
+        IntegrityError: The bundle is damaged, has what belongs to none of its images, or `check` refuses an image.
         RegistryError: The registry can't be reached, or refuses.
     """
     bundle = Bundle.open(path)
@@ -53,12 +59,43 @@ def load_bundle(
         if check is not None:
             for name, found in images.items():
                 check(found, name)
+        outputs = {name: receiver.output(name) for name in images}
+        _refuse_meeting(bundle, outputs)
         copies = {name: found.copy() for name, found in images.items()}
+        _refuse_surplus(bundle, copies.values())
         done = []
         for name, copy in copies.items():
-            done.append(receiver.output(name).deliver(copy, connections, emit))
+            done.append(outputs[name].deliver(copy, connections, emit))
             emit(Done(f"{done[-1].kind} {done[-1].target}"))
         return tuple(done)
+
+
+def _refuse_meeting(bundle: Bundle, outputs: Mapping[str, Output]) -> None:
+    """Refuses a bundle of which two different images would get one name."""
+    first: dict[str, str] = {}
+    for name, output in outputs.items():
+        other = first.setdefault(output.target, name)
+        if bundle.images[other].digest != bundle.images[name].digest:
+            raise UserError(
+                f"two images of the bundle would be {output.target}",
+                where=bundle.parts.where,
+                why=f"they are {other} and {name}",
+                hint="load it into the local store (--to store), or make a bundle of each",
+            )
+
+
+def _refuse_surplus(bundle: Bundle, copies: Iterable[Copy]) -> None:
+    """Refuses a bundle with bytes that belong to none of its images."""
+    wanted: set[Digest] = set()
+    for copy in copies:
+        graph = copy.graph()
+        wanted |= {each.descriptor.digest for each in (*graph.documents, *graph.blobs, *list_blobs(graph.attached))}
+    wanted |= {at.digest for each in bundle.images.values() if (at := read_artifact_index_location(each)) is not None}
+    if surplus := bundle.surplus(wanted):
+        raise IntegrityError(
+            f"has {len(surplus)} blobs that belong to none of its images, such as {surplus[0]}",
+            where=bundle.parts.where,
+        )
 
 
 @contextmanager
@@ -78,11 +115,13 @@ def _receiver(target: str, connections: Connections) -> Iterator[Receiver]:
 
 def _refuse_lacking(bundle: Bundle, receiver: Receiver, target: str) -> None:
     """Refuses a bundle that leaves out what its target does not have, before anything is written."""
-    lacking = [
-        (digest, known)
-        for digest, known in bundle.left_out.items()
-        if not receiver.has(Descriptor(MediaType.LAYER, digest, known.size), known.repository)
-    ]
+
+    def has(blob: tuple[Digest, Known]) -> bool:
+        return receiver.has(Descriptor(MediaType.LAYER, blob[0], blob[1].size), blob[1].repository)
+
+    with ThreadPoolExecutor(AT_ONCE, "bundle") as pool:
+        there = list(pool.map(has, bundle.left_out.items()))
+    lacking = [each for each, found in zip(bundle.left_out.items(), there, strict=True) if not found]
     if lacking:
         raise SourceError(
             f"the bundle leaves out {len(lacking)} of {len(bundle.left_out)} blobs that {target} does not have",

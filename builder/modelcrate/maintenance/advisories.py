@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelcrate.resolve.debian.versions import version_key
-from modelcrate_layers.content import parse_json
+from modelcrate_layers.content import expect_text, parse_json
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import read_named_file
@@ -140,16 +140,16 @@ def _osv(advisory: dict[str, Any]) -> Iterator[tuple[tuple[str, str], _Affected]
 
     if advisory.get("withdrawn"):
         return
-    names = [_text(advisory["id"]), *map(_text, advisory.get("aliases") or ())]
+    names = [expect_text(advisory["id"]), *map(expect_text, advisory.get("aliases") or ())]
     cve = next((each for each in names if each.startswith("CVE-")), names[0])
     for affected in advisory.get("affected", ()):
-        ecosystem, name = _text(affected["package"]["ecosystem"]), _text(affected["package"]["name"])
+        ecosystem, name = expect_text(affected["package"]["ecosystem"]), expect_text(affected["package"]["name"])
         ranges = [each["events"] for each in affected.get("ranges") or () if each["type"] in ("ECOSYSTEM", "SEMVER")]
         points = tuple(
-            tuple((kind, _text(point)) for event in events for kind, point in event.items() if kind in _EVENTS)
+            tuple((kind, expect_text(point)) for event in events for kind, point in event.items() if kind in _EVENTS)
             for events in ranges
         )
-        versions = frozenset(map(_text, affected.get("versions") or ()))
+        versions = frozenset(map(expect_text, affected.get("versions") or ()))
         yield (ecosystem, canonicalize_name(name) if ecosystem == "PyPI" else name), _Affected(cve, versions, points)
 
 
@@ -158,7 +158,7 @@ def _debian(tracked: dict[str, Any]) -> Iterator[_Tracked]:
         for release, state in told["releases"].items():
             if state.get("urgency") == "unimportant":
                 continue
-            is_open, fixed = state["status"] == "open", _text(state.get("fixed_version") or "")
+            is_open, fixed = state["status"] == "open", expect_text(state.get("fixed_version") or "")
             if is_open or (state["status"] == "resolved" and fixed not in ("", "0")):  # "0": it never had the fault
                 yield _Tracked(name, release, is_open, "" if is_open else fixed)
 
@@ -190,9 +190,3 @@ def _is_before(version: str, fixed: str) -> bool:
         return version_key(version) < version_key(fixed)
     except IntegrityError:
         return False
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value

@@ -254,7 +254,12 @@ class RegistryClient:
         found: list[str] = []
         request = wire.list_repositories(remote.origin)
         doing = f"list of the repositories of {registry}"
-        pages(self._transport, remote, request, doing, lambda page: found.extend(read_repositories(page)))
+        try:
+            pages(self._transport, remote, request, doing, lambda page: found.extend(read_repositories(page)))
+        except ErrorResponse as fault:
+            more = "not every registry lists its repositories, and not to everyone; name them instead: HOST/REPOSITORY"
+            fault.hint = f"{fault.hint}\n{more}".strip()
+            raise
         return list(dict.fromkeys(found))
 
     def referrers(self, ref: Reference, artifact_type: str | None = None) -> list[Descriptor]:

@@ -96,6 +96,10 @@ def _hint(request: Request, answer: Response, now: float | None) -> str:
         return "the repository does not exist, or these credentials can't see it"
     if answer.status == 404 and request.method in ("GET", "HEAD") and "/manifests/" in request.url:
         return "the repository or the tag does not exist, or these credentials can't see it"
+    if answer.status in (405, 501) and request.method in ("POST", "PUT", "PATCH"):
+        return "the registry takes nothing: it may be read-only, a mirror or a cache of another one"
+    if "NAME_INVALID" in codes:
+        return "the registry has rules of its own for the names of repositories; choose another name or prefix"
     if "TOOMANYREQUESTS" in codes or answer.status == 429:
         return "the registry limits the rate of requests; log in, or try again later"
     return ""

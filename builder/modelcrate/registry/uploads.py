@@ -32,7 +32,9 @@ from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
 from modelcrate_layers.frozen import dataclass
 
-ACCEPTED = frozenset({200, 201, 204})
+ACCEPTED = frozenset({200, 201, 202, 204})
+"""The manifest that names the blob proves it: registries refuse one whose blobs they lack."""
+
 PART_ACCEPTED = frozenset({200, 201, 202, 204})
 UNSUPPORTED = frozenset({405, 411, 415, 501})
 

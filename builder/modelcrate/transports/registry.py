@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from modelcrate.events import Emit
+from modelcrate.events import Done, Emit
 from modelcrate.images.artifact import (
     MAX_ARTIFACTS,
     TAG_SUFFIXES,
@@ -30,7 +30,7 @@ from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered
 from modelcrate.transports.transfer_events import TransferEvents
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, verified
-from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate_layers.errors import CrateError, IntegrityError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.recipe import Layer, Measuring
 
@@ -124,7 +124,11 @@ class RegistrySession:
         descriptor, results = self._client.publish(
             self.reference, graph.documents, graph.blobs, mount_from=_mount_sources(graph.blobs, self.reference)
         )
-        attach(self._client, self.reference, graph.attached)
+        try:
+            attach(self._client, self.reference, graph.attached)
+        except CrateError:
+            emit(Done(f"{KIND} {self.target}, without some of the documents beside it"))
+            raise
         traffic = self._client.traffic
         reused = sum(
             each.descriptor.size for each in results if not each.bytes and each.descriptor.digest not in self._streamed

@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from modelcrate.bundles.bundle import NOTES, Bundle
+from modelcrate.bundles.bundle import MAX_LEFT_OUT, NOTES, Bundle
 from modelcrate.bundles.inventory import read_inventory
+from modelcrate.bundles.load import load_bundle
 from modelcrate.bundles.receivers import StoreReceiver
+from modelcrate.environment import read_config
+from modelcrate.events import ignore_event
+from modelcrate.home.folder import open_store
+from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Descriptor, Digest, MediaType, canonical_json
-from modelcrate_layers.errors import CrateError, IntegrityError, SourceError
+from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError
 from modelcrate_layers.store import REF_NAME, Layout
 from modelcrate_layers.tar import writer
 from modelcrate_layers.tar.sources import Bytes
@@ -62,13 +68,14 @@ def documents() -> dict[str, Any]:
     }
 
 
-def bundle(folder: Path, told: dict[str, Any], pieces: bytes = b"new bytes and ") -> Path:
+def bundle(folder: Path, told: dict[str, Any], pieces: bytes = b"new bytes and ", **more: bytes) -> Path:
     members = {
         "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
         **{name: json.dumps(value).encode() for name, value in told.items()},
         f"blobs/sha256/{Digest.of(MANIFEST).hex}": MANIFEST,
         f"blobs/sha256/{Digest.of(CONFIG).hex}": CONFIG,
         f"pieces/sha256/{Digest.of(NEW).hex}": pieces,
+        **more,
     }
     path = folder / "bundle"
     entries = [file(name.encode(), Bytes(data), 0o644) for name, data in members.items()]
@@ -114,6 +121,14 @@ def _set(document: str, key: str, value: Any) -> Callable[[dict[str, Any]], None
     return lambda told: told[document].update({key: value})
 
 
+def _named(name: str) -> Callable[[dict[str, Any]], None]:
+    return lambda told: told["index.json"]["manifests"][0]["annotations"].update({REF_NAME: name})
+
+
+def _left_out(repository: str) -> Callable[[dict[str, Any]], None]:
+    return lambda told: told[NOTES]["left-out"].update({str(Digest.of(OLD)): [len(OLD), repository]})
+
+
 FORGED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "steps of another length": _steps([[14, None], [8990, 0]]),
     "steps beyond the earlier layer": _steps([[14, None], [8991, 10]]),
@@ -133,6 +148,15 @@ FORGED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "no place": lambda told: told[NOTES].pop("place"),
     "an image without a name": lambda told: told["index.json"]["manifests"][0].pop("annotations"),
     "two images of one name": lambda told: told["index.json"]["manifests"].append(told["index.json"]["manifests"][0]),
+    "a name with a control character": _named("a.example/b:1\x1b[31m"),
+    "a name that leaves its folder": _named("../../b:1"),
+    "a name of 300 characters": _named(f"a.example/{'b' * 300}:1"),
+    "a name with the digest of another image": _named(f"a.example/b@{Digest.of(b'x')}"),
+    "a place with a control character": _set(NOTES, "place", "a\x1b[31m"),
+    "a repository that leaves its folder": _left_out("../../admin"),
+    "more blobs left out than any bundle": _set(
+        NOTES, "left-out", {f"sha256:{number:064x}": [1, ""] for number in range(MAX_LEFT_OUT + 1)}
+    ),
     "an index without a list": _set("index.json", "manifests", {}),
     "an image that is not there": lambda told: told["index.json"]["manifests"][0].update(
         {"digest": str(Digest.of(b"x")), "size": 1}
@@ -165,6 +189,38 @@ def test_a_changed_earlier_layer_is_found_out(tmp_path: Path) -> None:
     (layer,) = opened.found("a.example/b:1", StoreReceiver(store)).image().layers
     with pytest.raises(CrateError):
         b"".join(layer.blob.chunks())
+
+
+@pytest.mark.parametrize("name", ["more.txt", "../more", "blobs/sha256/00", f"pieces/sha256/{Digest.of(OLD).hex}"])
+def test_files_that_no_bundle_has(name: str, tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match="that no bundle has"):
+        Bundle.open(bundle(tmp_path, documents(), **{name: b"x"}))
+
+
+def loaded(path: Path, folder: Path, target: str = "store") -> None:
+    config = replace(read_config(), home=folder / "home")
+    store = open_store(config)
+    store.add([OLD], parsed(OLD))
+    load_bundle(path, target, Connections(config), ignore_event)
+
+
+def test_bytes_that_belong_to_no_image(tmp_path: Path) -> None:
+    loaded(bundle(tmp_path, documents()), tmp_path)
+    surplus = {f"blobs/sha256/{Digest.of(b'x').hex}": b"x"}
+    with pytest.raises(IntegrityError, match="belong to none of its images"):
+        loaded(bundle(tmp_path, documents(), **surplus), tmp_path)
+
+
+def test_two_images_that_would_get_one_name(tmp_path: Path) -> None:
+    """A registry's host is no part of the name that an image gets in another registry."""
+    told = documents()
+    other = MANIFEST + b" "
+    entry = descriptor(other, MediaType.MANIFEST, annotations={REF_NAME: "other.example/b:1"})
+    told["index.json"]["manifests"].append(entry)
+    told[NOTES]["left-out"].clear()
+    path = bundle(tmp_path, told, **{f"blobs/sha256/{Digest.of(other).hex}": other})
+    with pytest.raises(UserError, match=r"two images of the bundle would be 127\.0\.0\.1:1/b:1"):
+        loaded(path, tmp_path, "registry:127.0.0.1:1")
 
 
 @pytest.mark.parametrize("data", [b"", b"no tar at all", bytes(10_240), b"\x1f\x8b\x08 packed"])
