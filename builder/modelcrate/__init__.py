@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     )
     from modelcrate.config import Config
     from modelcrate.config import Config as Settings
-    from modelcrate.lifecycle import create_bundle, find_outdated, load_bundle, rebase, swap_model, take_inventory
+    from modelcrate.lifecycle import (
+        create_bundle,
+        find_outdated,
+        load_bundle,
+        rebase,
+        rebuild,
+        swap_model,
+        take_inventory,
+    )
     from modelcrate.pipeline.batch import Order, Outcome, build_all
     from modelcrate.pipeline.receipt import Receipt
     from modelcrate.pipeline.running import ContainerOptions
@@ -65,6 +73,7 @@ _HOMES = {
     "plan": "modelcrate.api",
     "predict": "modelcrate.api",
     "rebase": "modelcrate.lifecycle",
+    "rebuild": "modelcrate.lifecycle",
     "run": "modelcrate.api",
     "start": "modelcrate.api",
     "swap_model": "modelcrate.lifecycle",
@@ -105,6 +114,7 @@ __all__ = [
     "plan",
     "predict",
     "rebase",
+    "rebuild",
     "run",
     "start",
     "swap_model",

@@ -359,6 +359,7 @@ def build(
     locked: bool = False,
     sbom: bool | None = None,
     provenance: bool = False,
+    sources: bool = False,
     cache_from: str | Sequence[str] = (),
     max_size: int | str | None = None,
     max_layer_growth: int | str | None = None,
@@ -378,6 +379,7 @@ def build(
         locked: Whether the image has to be what the lock says.
         sbom: Whether bills of materials are put beside the image; None: where it is pushed.
         provenance: Whether a statement of how the image was built is put beside it.
+        sources: Whether the project file, the lock and the sources are put beside it, of which `rebuild` makes it again.
         cache_from: Addresses of images whose layers may be taken.
         max_size: The most that the image may have: bytes, or a text such as `2GB`; None: what the project says.
         max_layer_growth: The most by which a layer may be larger than in the image before, likewise.
@@ -401,7 +403,7 @@ def build(
     with as_session(config, recorder.emit) as session:
         request = replace(
             _request(session, project, push, outputs, locked=locked, cache_from=cache_from),
-            attestations=AttestationOptions(sbom, provenance),
+            attestations=AttestationOptions(sbom, provenance, sources=sources),
             max_size=as_bytes("max_size", max_size),
             max_layer_growth=as_bytes("max_layer_growth", max_layer_growth),
             against=as_text("against", against),

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from modelcrate.bundles.create import Made as BundleMade
     from modelcrate.bundles.inventory import Inventory
     from modelcrate.maintenance.outdated import Report
+    from modelcrate.pipeline.rebuild import Rebuilt
+    from modelcrate.security.signing.requirements import SignatureCheck
     from modelcrate.transports.output import Delivered
 
 
@@ -130,6 +132,42 @@ def export_model(
         return write(wanted, targets, session, as_text("workspace", workspace))
 
 
+def rebuild(
+    image: str,
+    *,
+    keys: Sequence[str | Path] = (),
+    policy: str | Path | None = None,
+    settings: Config | None = None,
+    emit: Emit | None = None,
+) -> Rebuilt:
+    """Builds an image again from the lock and the sources beside it, and compares. Models are the image's own.
+
+    Args:
+        image: The address of the image, which was built with `sources=True`.
+        keys: Files with public keys; nothing is rebuilt that none of them has signed.
+        policy: The file with a policy; nothing is rebuilt that it refuses.
+        settings: The configuration; by default that of the process.
+        emit: Gets the events.
+
+    Returns:
+        The digest of the rebuilt image, and how the image differs from it: `mismatches` is empty where it does not.
+
+    Raises:
+        SourceError: There is no such image, or no sources beside it.
+        IntegrityError: The image is not signed as it has to be, or the sources are damaged.
+        CrateError: The rebuild failed; the class is the kind of cause.
+    """
+    from modelcrate.pipeline.rebuild import rebuild_image
+    from modelcrate.transports.addresses import find
+
+    address, check = as_text("image", image), _signature_check(keys, policy)
+    with as_session(settings, emit) as session:
+        found = find(address, session.connections)
+        if check is not None:
+            check(found, address)
+        return rebuild_image(found, session)
+
+
 def take_inventory(*places: str, settings: Config | None = None, emit: Emit | None = None) -> Inventory:
     """Returns what a registry or the local store has, for bundles that leave it out.
 
@@ -215,13 +253,18 @@ def load_bundle(
         RegistryError: The registry can't be reached, or refuses.
     """
     from modelcrate.bundles import load
-    from modelcrate.security.signing.requirements import signature_check
 
-    check = signature_check(
-        [as_path("keys", each) for each in keys], None if policy is None else as_path("policy", policy)
-    )
+    check = _signature_check(keys, policy)
     with as_session(settings, emit) as session:
         return load.load_bundle(as_path("path", path), to, session.connections, session.emit, check)
+
+
+def _signature_check(keys: Sequence[str | Path], policy: str | Path | None) -> SignatureCheck | None:
+    from modelcrate.security.signing.requirements import signature_check
+
+    return signature_check(
+        [as_path("keys", each) for each in keys], None if policy is None else as_path("policy", policy)
+    )
 
 
 def find_outdated(

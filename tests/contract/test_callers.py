@@ -21,6 +21,7 @@ from modelcrate.config import Config
 from modelcrate.home.home_lock import exclusive_home_lock
 from modelcrate.images.reference import Reference
 from modelcrate.pipeline.session import Session
+from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.registry import RegistryOutput
 from modelcrate_layers.errors import MachineError
@@ -240,3 +241,35 @@ def test_to_build_and_to_push_later_leaves_the_same(caller: Caller, run: Run, ex
 
 def test_a_package_gets_all_that_a_build_gets(run: Run) -> None:
     assert len(run(azure_package).artifacts) == ARTIFACTS
+
+
+def _with_sources(caller: Callable[[Path, Config, str], None], project: Path, folder: Path) -> tuple[str, ...]:
+    """Lets a caller build with sources, and returns what is beside the image."""
+    caller(project, Config(folder, Place(folder, "").config.environment), "one:1")
+    with Connections(Config(folder)) as connections:
+        return tuple(sorted(str(each.manifest.descriptor.digest) for each in find("one:1", connections).attached()))
+
+
+def test_sources_are_asked_for_by_all_callers(tmp_path: Path) -> None:
+    project = served(tmp_path / "project")
+    Crate.at(tmp_path / "home")("lock", project).succeeded()
+    (tmp_path / "list.txt").write_text(f"{project}\n")
+
+    def by_command(*words: str | Path) -> Callable[[Path, Config, str], None]:
+        return lambda _, config, name: (
+            Crate.at(config.home, **EPOCH)("build", *words, "--sources", "-t", name).succeeded() and None
+        )
+
+    def by_library(project: Path, config: Config, name: str) -> None:
+        modelcrate.build(project, outputs=f"store:{name}", sources=True, settings=config)
+
+    def by_batch(project: Path, config: Config, name: str) -> None:
+        order = modelcrate.Order(project, (f"store:{name}",), sources=True)
+        with ThreadPoolExecutor(1) as pool:
+            (outcome,) = modelcrate.build_all([order], pool, config)
+        assert outcome.code == 0, outcome.fault
+
+    callers = [by_command(project), by_command("--each", tmp_path / "list.txt"), by_library, by_batch]
+    beside = [_with_sources(each, project, tmp_path / str(number)) for number, each in enumerate(callers)]
+    assert len(set(beside)) == 1
+    assert len(beside[0]) == 1, "the sources, and nothing else"

@@ -1,4 +1,4 @@
-"""The options for artifacts of a build: bills of materials, provenance, signatures."""
+"""The options for artifacts of a build: bills of materials, provenance, sources, signatures."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "with --sbom, layers are fetched if their contents are not known; without it, a push fetches nothing for them",
     )
     parser.add_argument("--provenance", action="store_true", help="attach a statement of how the image was built")
+    parser.add_argument(
+        "--sources",
+        action="store_true",
+        help="attach the project file, the lock and the sources, of which `verify IMAGE --rebuild` makes the image again",
+    )
     parser.add_argument("--sign", metavar="KEY", help="sign the image and its attached documents; see sign --key")
     parser.add_argument("--policy", type=Path, metavar="FILE", help="check the base against a policy before the build")
 
@@ -35,4 +40,4 @@ def read(args: argparse.Namespace, config: Config) -> AttestationOptions:
         from modelcrate.security.signing.keys import load_signer
 
         signer = load_signer(args.sign, password_of(args.sign, config.environment))
-    return AttestationOptions(args.sbom, args.provenance, signer)
+    return AttestationOptions(args.sbom, args.provenance, signer, args.sources)

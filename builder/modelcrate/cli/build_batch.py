@@ -40,6 +40,7 @@ def build_each(args: argparse.Namespace, console: Console) -> int:
             args.max_size,
             args.test,
             args.max_layer_growth,
+            args.sources,
         )
         for folder in folders
     ]

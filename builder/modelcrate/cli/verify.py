@@ -4,6 +4,9 @@ verify IMAGE recomputes every digest, diff id and size of an image. The image ma
 
 verify IMAGE --key FILE (or --policy FILE) verifies the signatures and attestations of an image. It needs no service on the network.
 
+verify IMAGE --rebuild builds the image again from the lock and the sources beside it (build --sources), and compares. The base and the packages
+come from where these have them, by their hashes; the models are the image's own. With --key or --policy the signatures are verified first.
+
 verify PROJECT builds a project with a lock again, without cached results, and compares the result with an image (NAME:latest in the local
 store, or --against). The rebuilt image is not kept.
 
@@ -17,7 +20,8 @@ from pathlib import Path
 
 from modelcrate.cli import signatures
 from modelcrate.cli.console import Console
-from modelcrate.cli.verify_content import check_image, check_project, is_project
+from modelcrate.cli.verify_content import check_image, check_project, check_rebuild, is_project
+from modelcrate_layers.errors import UserError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,10 +35,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a policy: the keys of each repository, and the attestations that it requires",
     )
+    parser.add_argument(
+        "--rebuild", action="store_true", help="build the image again from the sources beside it, and compare"
+    )
     parser.add_argument("--against", metavar="IMAGE", help="the image to compare the rebuilt project with")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
+    if args.rebuild:
+        if args.against:
+            raise UserError("--rebuild compares with the image that is named", hint="leave --against out")
+        return check_rebuild(args.subject, args.key, args.policy, console)
     if args.key or args.policy:
         return signatures.run(args.subject, args.key, args.policy, console)
     path = Path(args.subject)

@@ -56,6 +56,31 @@ def check_project(path: Path, against: str | None, console: Console) -> int:
     return _verdict(console, facts, mismatches, f"{address} is what {path} gives: {rebuilt.digest}")
 
 
+def check_rebuild(address: str, keys: Sequence[Path], policy: Path | None, console: Console) -> int:
+    """Builds an image again from the sources beside it, and compares. Returns the exit code.
+
+    Args:
+        address: The image.
+        keys: Public keys, one of which has to have signed it.
+        policy: A policy that it has to satisfy.
+        console: Shows the result.
+    """
+    from modelcrate.pipeline.rebuild import rebuild_image
+    from modelcrate.security.signing.requirements import signature_check
+    from modelcrate.transports.addresses import find
+
+    check = signature_check(keys, policy)
+    with console.session() as session:
+        found = find(address, session.connections)
+        if check is not None:
+            check(found, address)
+        rebuilt = rebuild_image(found, session)
+    facts = {"image": address, "rebuilt": str(rebuilt.digest), "mismatches": list(rebuilt.mismatches)}
+    if rebuilt.mismatches and rebuilt.made_by:
+        console.print_message(f"the image was made by modelcrate {rebuilt.made_by}, and this is another version")
+    return _verdict(console, facts, rebuilt.mismatches, f"{address} is what its sources give: {rebuilt.digest}")
+
+
 def _verdict(console: Console, facts: Mapping[str, object], mismatches: Sequence[str], well: str) -> int:
     """Prints the result, and returns the exit code."""
     lines = [*mismatches, f"{len(mismatches)} mismatches (exit {IntegrityError.exit_code})"] if mismatches else [well]

@@ -70,9 +70,7 @@ class Artifact:
         return read_layers(self.manifest.data)
 
 
-def make_referrer(
-    subject: Descriptor, kind: str, blob: Literal, annotations: Mapping[str, str] | None = None
-) -> Artifact:
+def make_referrer(subject: Descriptor, kind: str, blob: Blob, annotations: Mapping[str, str] | None = None) -> Artifact:
     """Returns an artifact of one blob that is found by its subject.
 
     Args:

@@ -78,6 +78,13 @@ def attest(
         )
         for each, contents in zip(images, inventories, strict=True)
     )
+    if options.sources:
+        from modelcrate.pipeline.sources import make_sources
+
+        beside = make_sources(described, prepared, config)
+        described = tuple(
+            replace(each, attached=(*each.attached, one)) for each, one in zip(described, beside, strict=True)
+        )
     built = receipt.image
     if isinstance(built, Index):
         own = tuple(maker.artifacts(built.index.descriptor, None))

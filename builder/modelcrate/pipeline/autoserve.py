@@ -42,11 +42,12 @@ MODEL_FILE = "MODELCRATE_MODEL_FILE"
 
 @dataclass(frozen=True, slots=True)
 class AutoServed:
-    """The project as it is built; what was assumed, in sentences; the packages that its script can't do without."""
+    """The project as it is built; what was assumed, in sentences; the packages that its script can't do without; modules that go with it."""
 
     project: Project
     notices: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    own: tuple[Path, ...] = ()
 
 
 def complete(chosen: ChosenModels, place: Path, config: Config) -> AutoServed:
@@ -84,7 +85,10 @@ def complete(chosen: ChosenModels, place: Path, config: Config) -> AutoServed:
     first = f"no entry script: {served.template} serves it as {served.framework}, with {how}"
     named = tuple(_name(line) for line in served.requirements)
     return AutoServed(
-        made, tuple(f"{_shown(model)}: {line}" for line in (first, *served.assumed, *which, *taken)), named
+        made,
+        tuple(f"{_shown(model)}: {line}" for line in (first, *served.assumed, *which, *taken)),
+        named,
+        tuple(own.values()),
     )
 
 

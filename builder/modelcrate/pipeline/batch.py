@@ -51,6 +51,7 @@ class Order:
         max_size: The most bytes that the image may have; None: what the project says.
         test: Whether the image has to pass its golden requests before it is delivered.
         max_layer_growth: The most stored bytes by which a layer may grow; None: what the project says.
+        sources: Whether the sources are put beside the image.
     """
 
     project: Path
@@ -67,6 +68,7 @@ class Order:
     max_size: int | None = None
     test: bool = False
     max_layer_growth: int | None = None
+    sources: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,7 @@ def _request(order: Order, session: Session) -> Request:
         outputs=tuple(wanted) or (StoreOutput(name),),
         locked=order.locked,
         cache_from=tuple(text.replace("{name}", name) for text in order.cache_from),
-        attestations=AttestationOptions(order.sbom, order.provenance, signer),
+        attestations=AttestationOptions(order.sbom, order.provenance, signer, order.sources),
         policy=order.policy,
         reuse=order.reuse,
         paranoid=order.paranoid,

@@ -39,8 +39,24 @@ class ChosenModels:
         return tuple(notice for each in self.hub.values() for notice in each.notices)
 
 
+@dataclass(frozen=True, slots=True)
+class GivenModels:
+    """Models that are at hand, by what the project names: registered ones with their layers, and those of hubs as folders."""
+
+    registered: Mapping[AnyModel, tuple[RegisteredModel, tuple[ReadyLayer, ...]]] = field(
+        default_factory=dict, hash=False
+    )
+    hub: Mapping[AnyModel, tuple[Model, HubFolder]] = field(default_factory=dict, hash=False)
+
+
 def choose_models(
-    project: Project, folder: Path, connections: Connections, use_lock: bool, *, fetch: bool
+    project: Project,
+    folder: Path,
+    connections: Connections,
+    use_lock: bool,
+    *,
+    fetch: bool,
+    given: GivenModels | None = None,
 ) -> ChosenModels:
     """Returns the project with the version of every registered model, and with the models of hubs on this machine.
 
@@ -52,16 +68,20 @@ def choose_models(
         connections: The connections of the run.
         use_lock: Whether the lock beside the project counts.
         fetch: Whether models of a hub are fetched as a whole.
+        given: Models that are at hand; then no workspace and no hub is asked.
     """
     if all(isinstance(model, Model) for model in project.models):
         return ChosenModels(project)
     lock = read_lock(folder / LOCK_NAME) if use_lock else None
-    registered = _registered(project, folder, connections, lock)
-    hub = _of_hubs(project, connections, lock, fetch=fetch)
+    if given is None:
+        registered = _registered(project, folder, connections, lock)
+        hub = _of_hubs(project, connections, lock, fetch=fetch)
+        given = GivenModels(registered, hub)
     models = tuple(
-        registered[model][0] if model in registered else hub.get(model, (model,))[0] for model in project.models
+        given.registered[model][0] if model in given.registered else given.hub.get(model, (model,))[0]
+        for model in project.models
     )
-    return ChosenModels(replace(project, models=models), dict(registered.values()), dict(hub.values()))
+    return ChosenModels(replace(project, models=models), dict(given.registered.values()), dict(given.hub.values()))
 
 
 def _registered(

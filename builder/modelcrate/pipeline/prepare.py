@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from datetime import UTC, datetime
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from modelcrate.events import Emit, Notice, time_step
@@ -43,6 +44,8 @@ class Prepared:
         previous: Images whose layers may be taken.
         timings: Seconds by step.
         facts: The facts in the models' files that the gates have read.
+        given: The project as it was read.
+        own: The project's own modules that go with a script which was generated.
     """
 
     request: Request
@@ -53,6 +56,8 @@ class Prepared:
     lock: Lock | None = field(repr=False)
     timings: dict[str, float] = field(hash=False)
     facts: Mapping[FileRange, ModelFacts] = field(hash=False, repr=False)
+    given: Project = field(repr=False)
+    own: tuple[Path, ...] = ()
 
     def __repr__(self) -> str:
         layers = [each for plan in self.plans for each in plan.layers]
@@ -85,7 +90,8 @@ def prepare(request: Request, connections: Connections, emit: Emit, *, fetch_mod
     folder = request.folder
     with time_step("resolve", timings, emit):
         check(request.project, folder)
-        chosen = choose_models(request.project, folder, connections, request.use_lock, fetch=fetch_models)
+        given = request.project
+        chosen = choose_models(given, folder, connections, request.use_lock, fetch=fetch_models, given=request.given)
         registered = chosen.registered
         completed = complete(chosen, folder, config)
         project = completed.project
@@ -112,7 +118,7 @@ def prepare(request: Request, connections: Connections, emit: Emit, *, fetch_mod
 
         check_plans(plans, request.limit, limit_way_out(request, world))
     previous = tuple(chain.from_iterable(earlier.values()))
-    return Prepared(request, files, world, plans, previous, lock, timings, passed.facts)
+    return Prepared(request, files, world, plans, previous, lock, timings, passed.facts, given, completed.own)
 
 
 def limit_way_out(request: Request, world: World) -> str:

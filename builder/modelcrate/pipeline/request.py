@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 
 if TYPE_CHECKING:
+    from modelcrate.pipeline.choose_models import GivenModels
     from modelcrate.security.signing.keys import Signer
 
 
@@ -29,16 +31,18 @@ class AttestationOptions:
     Attributes:
         sbom: Whether bills of materials are attached. None: where the image is pushed or signed, from local files; True fetches what is missing.
         provenance: Whether a statement of how it was built is attached.
+        sources: Whether the project file, the lock and the sources are attached, of which `verify --rebuild` makes the image again.
         signer: The signer of the image and of its attestations.
     """
 
     sbom: bool | None = None
     provenance: bool = False
     signer: Signer | None = None
+    sources: bool = False
 
     def wants_any(self, outputs: Sequence[Output]) -> bool:
         """Returns whether anything is put beside the image."""
-        return self.wants_sbom(outputs) or self.provenance or self.signer is not None
+        return self.wants_sbom(outputs) or self.provenance or self.sources or self.signer is not None
 
     def wants_sbom(self, outputs: Sequence[Output]) -> bool:
         """Returns whether there will be bills of materials."""
@@ -52,6 +56,8 @@ class Request:
     """A project in its folder, and how it is built.
 
     Attributes:
+        file: The project file; None where there is none.
+        given: The models of workspaces and hubs, where they are at hand.
         outputs: Where the image goes. A caller that names none delivers it later.
         locked: Whether the build has to be what the lock says.
         use_lock: Whether a lock beside the project is read at all; a new lock is made without the old one.
@@ -80,6 +86,8 @@ class Request:
     test: bool = False
     max_layer_growth: int | None = None
     against: str = ""
+    file: Path | None = None
+    given: GivenModels | None = field(default=None, repr=False)
 
     @property
     def growth_limit(self) -> int | None:
@@ -112,7 +120,7 @@ def read_request(path: Path, config: Config, emit: Emit = ignore_event) -> Reque
         return Request(project, path)
     file = path / FILE_NAME if path.is_dir() else path
     _refuse_edited(file.parent / "Dockerfile")
-    return Request(open_project(file, config.home), file.parent)
+    return Request(open_project(file, config.home), file.parent, file=file)
 
 
 def _refuse_edited(dockerfile: Path) -> None:

@@ -147,6 +147,10 @@ class Session:
         """
         begun = datetime.now(UTC)
         prepared = self._prepare(request)
+        if request.attestations.sources:
+            from modelcrate.pipeline.sources import list_sources
+
+            list_sources(prepared, self.config)  # what they lack is said before anything is made
         with ExitStack() as stack:
             outputs = [self._completed(each, prepared) for each in prepared.request.outputs]
             places = [stack.enter_context(open_output(each, self.connections, self.emit)) for each in outputs]

@@ -103,6 +103,7 @@ class ReadRequirements:
         constraints: Lines that only limit versions (pip's `-c`).
         urls: URLs of wheels that lines name directly, by the package's normalised name.
         notices: Sentences about options that have no effect here.
+        files: The requirements files that were read, with those that they include.
     """
 
     lines: tuple[str, ...] = ()
@@ -111,6 +112,7 @@ class ReadRequirements:
     urls: Mapping[str, str] = field(default_factory=dict)
     options: FileOptions = FileOptions()
     notices: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
 
 
 class _State:
@@ -123,7 +125,7 @@ class _State:
         self.index_url, self.extra, self.links = "", list[str](), list[str]()
         self.no_index = self.prereleases = self.require_hashes = False
         self.faults, self.without_hash = list[CrateError](), list[UserError]()
-        self.visited = set[tuple[Path, bool]]()
+        self.visited, self.files = set[tuple[Path, bool]](), list[Path]()
         self.folders = set[Path]()
         """The folders of the files that the project names. Lines of other files are not quoted: anybody could name a file with secrets."""
 
@@ -160,7 +162,13 @@ def read_requirements(requirements: Requirements, environment: Mapping[str, str]
     )
     hashes = {name: frozenset(values) for name, values in state.hashes.items()}
     return ReadRequirements(
-        tuple(state.lines), tuple(state.constraints), hashes, state.urls, options, tuple(dict.fromkeys(state.notices))
+        tuple(state.lines),
+        tuple(state.constraints),
+        hashes,
+        state.urls,
+        options,
+        tuple(dict.fromkeys(state.notices)),
+        tuple(dict.fromkeys(state.files)),
     )
 
 
@@ -242,6 +250,7 @@ def _read_file(file: Path, state: _State, constraint: bool) -> None:
     if place in state.visited:
         return
     state.visited.add(place)
+    state.files.append(file)
     if len(state.visited) > MAX_FILES:
         raise UserError(
             f"more than {MAX_FILES} requirements files include one another",

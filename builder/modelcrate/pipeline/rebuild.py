@@ -1,0 +1,209 @@
+"""Rebuilds an image from what is beside it: its lock and its sources. Models are the image's own; all else is made again, and compared."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelcrate._version import __version__
+from modelcrate.images.image import Image, ImageLayer, Index
+from modelcrate.images.reading import Found
+from modelcrate.images.unpack import unpack
+from modelcrate.inspect.verify_rebuild import list_mismatches
+from modelcrate.pipeline.choose_models import GivenModels
+from modelcrate.pipeline.request import Request
+from modelcrate.pipeline.session import Session
+from modelcrate.pipeline.sources import Sources, read_sources
+from modelcrate.project.values import AnyModel, HubModel, Model, RegisteredModel
+from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
+from modelcrate.resolve.lock import Lock, ModelPin, read_lock
+from modelcrate_layers.atomic import scratch_folder
+from modelcrate_layers.content import Digest
+from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, placed
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.kinds.model import folder as model_folder
+from modelcrate_layers.kinds.ready import ReadyLayer
+from modelcrate_layers.packages.checked import hash_file
+from modelcrate_layers.store import as_machine_error
+
+if TYPE_CHECKING:
+    from modelcrate.resolve.hub.folder import HubFolder
+
+MOST = 4
+"""Sources beside one image, at most: whoever builds the same image from other files puts others there, and each is tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """An image that was built again.
+
+    Attributes:
+        digest: Its digest.
+        mismatches: How the image that is there differs from it, a line each.
+        made_by: The version of modelcrate that made that image, where it is another than this.
+    """
+
+    digest: Digest
+    mismatches: tuple[str, ...]
+    made_by: str = ""
+
+
+def rebuild_image(found: Found, session: Session) -> Rebuilt:
+    """Builds an image again from the sources and the lock beside it, and compares. Nothing that was remembered is believed.
+
+    The base and the packages come from where the lock and the sources have them, by their hashes. Only models are taken from the image.
+
+    Args:
+        found: The image, or an index of several platforms.
+        session: Builds it; it is open.
+
+    Raises:
+        SourceError: There are no sources beside the image.
+        IntegrityError: The sources are damaged, or name what the image does not have.
+        CrateError: The rebuild failed; the class is the kind of cause.
+    """
+    image = found.read()
+    beside = read_sources(found, image.images[0])
+    if not beside:
+        raise SourceError(
+            "there are no sources beside the image",
+            where=found.collection.where,
+            why="a rebuild needs its lock and its sources, which a build puts beside an image where it is asked to",
+            hint="build it with --sources; or verify its project: modelcrate verify PROJECT --against IMAGE",
+        )
+    if len(beside) > MOST:
+        raise IntegrityError(f"has {len(beside)} sources beside one image", where=found.collection.where)
+    done: list[Rebuilt] = []
+    faults: list[CrateError] = []
+    for sources in beside:
+        try:
+            with placed(found.collection.where):
+                done.append(_rebuild(sources, found, image, session))
+        except CrateError as fault:
+            faults.append(fault)
+        else:
+            if not done[-1].mismatches:
+                return done[-1]
+    if not done:
+        raise faults[-1]
+    return min(done, key=lambda each: len(each.mismatches))
+
+
+def _rebuild(sources: Sources, found: Found, image: Image | Index, session: Session) -> Rebuilt:
+    with scratch_folder() as scratch:
+        top = scratch / "project"
+        with as_machine_error(top):
+            top.mkdir()
+        sources.unpack(top)
+        request = session.read(top / sources.file)
+        if request.project.dependencies.project:
+            raise IntegrityError("the sources want to run a build of their own (project: true)")
+        given = _place_models(request, image.images[0], scratch)
+        project = request.project
+        if project.created is None:
+            project = replace(project, created=_created(image.images[0]))
+        made = session.rebuild(replace(request, project=project, given=given))
+        mismatches = [line for each in made.images for line in list_mismatches(found.image(each.platform), each)]
+        if not mismatches and made.digest != image.digest:
+            mismatches = ["index: only its annotations, or the order of its images, differ"]
+    made_by = sources.version if sources.version != __version__ else ""
+    return Rebuilt(made.digest, tuple(mismatches), made_by)
+
+
+def _created(image: Image) -> datetime | None:
+    """Returns the creation time of an image: a setting of a build, which may stand in its environment."""
+    try:
+        return datetime.fromisoformat(str(image.settings.get("created", "")))
+    except ValueError:
+        return None
+
+
+def _place_models(request: Request, image: Image, scratch: Path) -> GivenModels:
+    """Puts the models of an image where its project looks for them. Returns those that it does not look for in its folder."""
+    lock = read_lock(request.folder / LOCK_NAME)
+    registered: dict[AnyModel, tuple[RegisteredModel, tuple[ReadyLayer, ...]]] = {}
+    hub: dict[AnyModel, tuple[Model, HubFolder]] = {}
+    for model in request.project.models:
+        pin = _pin_of(model, lock)
+        version = pin.version if pin is not None else model.version or 0
+        layers = _layers_of(image, model.name, version)
+        if isinstance(model, RegisteredModel):
+            ready = tuple(ReadyLayer(each.role, each.name, each.layer, each.blob) for each in layers)
+            registered[model] = RegisteredModel(model.name, version), ready
+        elif isinstance(model, HubModel):
+            hub[model] = _hub_model(model, pin, layers, scratch)
+        else:
+            _move_into(_unpacked(model.name, version, layers, scratch), request.folder, model)
+    return GivenModels(registered, hub)
+
+
+def _pin_of(model: AnyModel, lock: Lock | None) -> ModelPin | None:
+    fitting = (each for each in (lock.models if lock is not None else ()) if each.name == model.name)
+    return next((each for each in fitting if model.version in (None, each.version)), None)
+
+
+def _layers_of(image: Image, name: str, version: int) -> Sequence[ImageLayer]:
+    label = f"{name}:{version}"
+    found = [
+        each
+        for each in image.layers
+        if each.role == "model" and (each.name == label or each.name.startswith(f"{label} "))
+    ]
+    if not found:
+        raise IntegrityError(f"the sources name the model {label[:200]}, which the image does not have")
+    return found
+
+
+def _unpacked(name: str, version: int, layers: Sequence[ImageLayer], scratch: Path) -> Path:
+    """Returns the file or folder of a model, out of its layers."""
+    root = scratch / "models" / f"{len(list(scratch.glob('models/*')))}"
+    with as_machine_error(root):
+        root.mkdir(parents=True)
+    unpack([each.blob for each in layers], root)
+    inner = root / os.fsdecode(model_folder(name, version))
+    tops = list(inner.iterdir()) if inner.is_dir() and not inner.is_symlink() else []
+    if len(tops) != 1 or tops[0].is_symlink():
+        raise IntegrityError(f"the layers of the model {name[:200]}:{version} have no single file or folder of it")
+    return tops[0]
+
+
+def _move_into(place: Path, folder: Path, model: Model) -> None:
+    """Moves a model to where its project has it, which has to be in the project's folder."""
+    target = folder / model.path
+    inside = os.path.realpath(target.parent) + os.sep
+    if os.path.lexists(target) or not inside.startswith(os.path.realpath(folder) + os.sep):
+        raise IntegrityError(f"the sources want the model {model.name[:200]} at {str(model.path)[:200]!r}")
+    with as_machine_error(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.rename(place, target)
+
+
+def _hub_model(
+    model: HubModel, pin: ModelPin | None, layers: Sequence[ImageLayer], scratch: Path
+) -> tuple[Model, HubFolder]:
+    """Returns a model of a hub as a folder, whose files are held to the hashes of the lock."""
+    from modelcrate.resolve.hub.folder import HubFolder
+
+    if pin is None or pin.hub is None:
+        raise IntegrityError(f"the lock has nothing for the model {model.name[:200]}")
+    place = _unpacked(model.name, model.version, layers, scratch)
+    for path, size, sha256 in pin.hub.files:
+        if not _holds(place / path, size, sha256):
+            raise IntegrityError(f"the image's {path[:200]} of the model {model.name[:200]} is not what was locked")
+    files = frozenset(os.path.realpath(each) for each in _files(place))
+    return Model(place, model.name, model.version), HubFolder(place, pin.hub, files)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (each for each in folder.rglob("*") if each.is_file() and not each.is_symlink())
+
+
+def _holds(path: Path, size: int, sha256: str) -> bool:
+    try:
+        return path.stat().st_size == size and hash_file(path)[1] == sha256
+    except (OSError, CrateError):
+        return False

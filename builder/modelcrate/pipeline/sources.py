@@ -1,0 +1,204 @@
+"""The sources of an image, beside it: the project file, the lock, and the user's files that the image was made of.
+
+They are a part of the project's folder, as it is: unpacked, it is a project that `build --locked` takes. Packages are not among them, for the
+lock has their hashes; nor are models, which are in the image itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from modelcrate._version import __version__
+from modelcrate.config import Config
+from modelcrate.images.artifact import Artifact, make_referrer
+from modelcrate.images.image import Image
+from modelcrate.images.reading import Found
+from modelcrate.images.unpack import unpack
+from modelcrate.pipeline.compose import source_name
+from modelcrate.pipeline.prepare import Prepared
+from modelcrate.project.ignore_rules import NAMES
+from modelcrate.project.values import (
+    Model,
+    Project,
+    RegistryBase,
+    is_json,
+)
+from modelcrate.resolve.declared.files import declared_files
+from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
+from modelcrate.security.scan.guard import pass_gates
+from modelcrate.security.scan.parts import ScanPart
+from modelcrate_layers.content import Blob, parse_object
+from modelcrate_layers.errors import IntegrityError, LockedError, UserError
+from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.kinds.model import ROOT
+from modelcrate_layers.tar.codec import NONE
+from modelcrate_layers.tar.listing import CLUTTER, list_inside, list_path
+from modelcrate_layers.tar.recipe import Recipe, RecipeBlob, fingerprint, measure
+from modelcrate_layers.tar.tree import Entry, Tree, directory
+
+KIND = "application/vnd.modelcrate.sources.v1"
+"""The type of the artifact. Its only layer is a plain tar."""
+
+PROJECT_FILE, MADE_BY = "io.modelcrate.sources.project", "io.modelcrate.sources.version"
+"""Annotations of the artifact: the name of the project file, and the version of modelcrate that made the image."""
+
+MAX_SOURCES = 16 << 30
+"""Bytes of sources that are unpacked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The sources beside an image: the name of the project file, the version that made the image, and the tar."""
+
+    file: str
+    version: str
+    blob: Blob
+
+    def unpack(self, folder: Path) -> None:
+        """Writes them into a folder, which they can't leave.
+
+        Raises:
+            IntegrityError: They are damaged or not whole, or a link among them leads out of the folder.
+        """
+        unpack([self.blob], folder, MAX_SOURCES)
+        root = os.path.realpath(folder)
+        for path in folder.rglob("*"):
+            if path.is_symlink() and not os.path.realpath(path).startswith(root + os.sep):
+                raise IntegrityError(f"the sources have a link that leads out of them: {path.name[:200]!r}")
+        for name in (self.file, LOCK_NAME):
+            if not (folder / name).is_file():
+                raise IntegrityError(f"the sources have no {name}")
+
+
+def list_sources(prepared: Prepared, config: Config) -> Tree:
+    """Returns the files that the sources of an image are. Those that do not go into the image pass the gate for secrets here.
+
+    Raises:
+        UserError: A file is not in the project's folder, or there is no project file.
+        LockedError: There is no lock of this state of the project.
+        SourceError: A file has a secret.
+    """
+    request, project = prepared.request, prepared.given
+    if request.file is None:
+        raise UserError("the sources of an image are a project with a file", hint="write one: modelcrate init")
+    if prepared.lock is None:
+        raise LockedError("the sources of an image need a lock", hint="make one, and build again: modelcrate lock")
+    if project.dependencies.project:
+        raise UserError(
+            "the project's own package is no source that a rebuild could take: whoever rebuilds would run its build",
+            hint="build its wheel, name the folder of the wheel as wheelhouse, and leave `project: true` out",
+        )
+    for model in project.models:
+        if isinstance(model, Model):
+            _place(request.folder / model.path, request.folder)
+    more: dict[bytes, Entry] = {}
+    for path in dict.fromkeys(_named_files(prepared, request.file, config)):
+        more |= {entry.path: entry for entry in _listed(path, request.folder)}
+    entries = tuple(more.values())
+    pass_gates(project, request.folder, [ScanPart(request.folder, entries, (fingerprint(entries),), False)], config)
+    return Tree.of(
+        ({entry.path: entry for entry in (*_empty(project, request.folder), *_of_entry(prepared))} | more).values()
+    )
+
+
+def make_sources(images: Sequence[Image], prepared: Prepared, config: Config) -> Iterator[Artifact]:
+    """Yields the artifact with the sources of each image. See `list_sources` for what is raised."""
+    recipe = Recipe(list_sources(prepared, config), NONE)
+    blob = RecipeBlob(recipe, measure(recipe))
+    assert prepared.request.file is not None, "`list_sources` refuses a project without one"
+    notes = {PROJECT_FILE: prepared.request.file.name, MADE_BY: __version__}
+    return (make_referrer(each.manifest.descriptor, KIND, blob, notes) for each in images)
+
+
+def read_sources(found: Found, image: Image) -> tuple[Sources, ...]:
+    """Returns the sources beside an image, which may have several.
+
+    Raises:
+        IntegrityError: An artifact is damaged.
+    """
+    subject = image.manifest.descriptor.digest
+    listed = found.about(subject, lambda entry: entry.rest.get("artifactType") == KIND)
+    return tuple(map(_parsed, (each for each in listed if each.subject == subject)))
+
+
+def _parsed(artifact: Artifact) -> Sources:
+    notes: Mapping[str, object] = parse_object(artifact.manifest.data).get("annotations") or {}
+    file = str(notes.get(PROJECT_FILE, ""))
+    if not re.fullmatch(r"[^/\0]{1,255}", file) or file in (".", "..") or len(artifact.layers) != 1:
+        raise IntegrityError("sources of an image that name no project file, or have no layer")
+    return Sources(file, str(notes.get(MADE_BY, ""))[:80], artifact.blobs[-1])
+
+
+def _named_files(prepared: Prepared, file: Path, config: Config) -> Iterator[Path]:
+    """Yields the files and folders that the build has read beside those of the entry and the models."""
+    folder, project = prepared.request.folder, prepared.given
+    yield file
+    yield folder / LOCK_NAME
+    yield from (place / name for place in _tops(project, folder) for name in NAMES if (place / name).exists())
+    yield from declared_files(project.dependencies, folder, config.environment)
+    yield from (folder / path for path in project.gates.model_keys)
+    for test in project.tests:
+        yield from (folder / text for text in (test.request, test.answer) if text is not None and not is_json(text))
+    base = getattr(project.base, "path", None)
+    if base is not None and not isinstance(project.base, RegistryBase):
+        yield folder / base
+    yield from prepared.own
+
+
+def _empty(project: Project, folder: Path) -> Iterator[Entry]:
+    """Yields the wheelhouse, which has to be there, and whose wheels are no sources."""
+    if project.dependencies.wheelhouse is not None:
+        yield directory(_place(folder / project.dependencies.wheelhouse, folder))
+
+
+def _tops(project: Project, folder: Path) -> Iterator[Path]:
+    """Yields the folders in which ignore files count."""
+    yield folder
+    source = project.command.source if project.command else project.entry.source if project.entry else None
+    if source is not None:
+        yield folder / source
+
+
+def _listed(path: Path, folder: Path) -> tuple[Entry, ...]:
+    place = _place(path, folder)
+    if not place:
+        return list_inside(path, b"", CLUTTER).entries
+    return list_path(path, place.rpartition(b"/")[0]).entries
+
+
+def _place(path: Path, folder: Path) -> bytes:
+    """Returns where a file is below the project's folder; empty for the folder itself."""
+    below = os.path.relpath(os.path.abspath(path), os.path.abspath(folder))
+    if below == ".." or below.startswith("../"):
+        raise UserError(
+            "is not in the project's folder, and the sources of an image are a part of that",
+            where=str(path),
+            hint="put it there; a base can be pushed to a registry, and named by its reference",
+        )
+    return b"" if below == "." else os.fsencode(below)
+
+
+def _of_entry(prepared: Prepared) -> Iterator[Entry]:
+    """Yields the files of the entry, at their places in the project's folder."""
+    project, made = prepared.given, prepared.files.entry
+    if made is None:
+        return
+    folder = prepared.request.folder
+    if project.command is not None and project.command.source is not None:
+        source, name = project.command.source, project.command.source.name or project.name
+    elif project.entry is not None and project.entry.source is not None:
+        source, name = project.entry.source, source_name(project, project.entry)
+    elif project.entry is not None:
+        source, name = project.entry.script.parent, ""
+    else:
+        return  # the script was generated for the model, and will be again
+    inside = ROOT + b"/" + os.fsencode(name) if name else ROOT
+    place = _place(folder / source, folder)
+    for entry in made.sources.entries:
+        below = entry.path.removeprefix(inside).lstrip(b"/")
+        path = b"/".join(filter(None, (place, below)))
+        if path:
+            yield entry._replace(path=path)

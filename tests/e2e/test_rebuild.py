@@ -1,0 +1,288 @@
+"""`verify IMAGE --rebuild`: the image is made again of the lock and the sources beside it, and of nothing else of its project."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import modelcrate
+from modelcrate.config import Config
+from modelcrate.images.artifact import make_referrer
+from modelcrate.images.image import Image
+from modelcrate.pipeline.sources import KIND, PROJECT_FILE
+from modelcrate.transports.addresses import find
+from modelcrate.transports.connections import Connections
+from modelcrate.transports.store import StoreOutput
+from modelcrate_layers.content import Literal, MediaType
+from modelcrate_layers.tar import writer
+from modelcrate_layers.tar.sources import Bytes
+from modelcrate_layers.tar.tree import Entry, file, symlink
+from support import hub as hubs
+from support import real_registry
+from support.command import Inside
+from support.hub import Hub
+from support.small_projects import SCRIPT, model_only, served, write_project
+from support.sources import REPOSITORY
+from support.validator import assert_valid_layout
+from support.wheels import make_wheel
+
+SECRET = "AKIA" + "Z7Q2" * 4
+
+
+def edit(folder: Path, old: str, new: str) -> Path:
+    path = folder / "modelcrate.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    return folder
+
+
+def plain(folder: Path, inside: Inside) -> Path:
+    return served(folder)
+
+
+def whole_folder_with_an_ignore_file(folder: Path, inside: Inside) -> Path:
+    """The project file, the lock and the requirements go into the image, too."""
+    edit(served(folder), "entry: {source: src, script: score.py}", "entry: {source: ., script: src/score.py}")
+    (folder / "notes").mkdir()
+    (folder / "notes" / "a.txt").write_text("not in the image\n")
+    (folder / "kept").mkdir()
+    (folder / ".dockerignore").write_text("notes\nrequirements.txt\n")
+    return folder
+
+
+def script_alone(folder: Path, inside: Inside) -> Path:
+    return edit(served(folder), "entry: {source: src, script: score.py}", "entry: src/score.py")
+
+
+def command(folder: Path, inside: Inside) -> Path:
+    edit(
+        served(folder), "entry: {source: src, script: score.py}", "command: [python, app.py]\nsource: app\nports: [80]"
+    )
+    (folder / "app").mkdir()
+    (folder / "app" / "app.py").write_text("print(1)\n")
+    return folder
+
+
+def included_requirements_and_golden_requests(folder: Path, inside: Inside) -> Path:
+    served(folder)
+    (folder / "more").mkdir()
+    (folder / "more" / "pinned.txt").write_text("tiny-lib<2\n")
+    (folder / "requirements.txt").write_text("-r more/pinned.txt\ntiny-lib\n")
+    (folder / "modelcrate.yaml").open("a").write("tests: [{request: asked, expect: null}, {request: '[1]'}]\n")
+    (folder / "asked").mkdir()
+    (folder / "asked" / "one.request.json").write_text("[1]")
+    return edit(folder, "{request: asked, expect: null}", "{request: asked}")
+
+
+def without_a_script(folder: Path, inside: Inside) -> Path:
+    write_project(
+        folder,
+        """\
+        name: alone
+        python: "3.11"
+        base: {from: scratch, interpreter: /usr/bin/python3.11}
+        dependencies: {requirements: [numpy], wheelhouse: wheels}
+        models: [{path: boosted.ubj, name: boosted, version: 1}]
+        """,
+    )
+    shutil.copy(REPOSITORY / "fixtures" / "models" / "boosted.ubj", folder)
+    for name, version in (("gunicorn", "23.0"), ("numpy", "2.0"), ("xgboost-cpu", "3.2.0")):
+        make_wheel(folder / "wheels", name, version)
+    return folder
+
+
+def registered(folder: Path, inside: Inside) -> Path:
+    model = folder.parent / "registered.bin"
+    model.write_bytes(b"registered" * 999)
+    inside("model", "register", "known", model, "-w", folder.parent / "workspace").succeeded()
+    return edit(
+        edit(served(folder), "{path: model.bin, name: served, version: 1}", "{registered: known}"),
+        "name: served\n",
+        f"name: served\nworkspace: {folder.parent / 'workspace'}\n",
+    )
+
+
+def several_platforms_and_a_folder_of_a_model(folder: Path, inside: Inside) -> Path:
+    edit(served(folder), "name: served\n", "name: served\nplatforms: [linux/amd64, linux/arm64]\n")
+    (folder / "weights" / "deep").mkdir(parents=True)
+    (folder / "weights" / "deep" / "a.bin").write_bytes(b"a" * 5000)
+    (folder / "weights" / "empty").mkdir()
+    return edit(folder, "path: model.bin", "path: weights")
+
+
+KINDS = [
+    plain,
+    whole_folder_with_an_ignore_file,
+    script_alone,
+    command,
+    included_requirements_and_golden_requests,
+    without_a_script,
+    registered,
+    several_platforms_and_a_folder_of_a_model,
+]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=[each.__name__ for each in KINDS])
+def test_an_image_is_what_its_sources_give(
+    kind: Callable[[Path, Inside], Path], inside: Inside, tmp_path: Path
+) -> None:
+    project = kind(tmp_path / "project", inside)
+    inside("lock", project).succeeded()
+    layout = f"oci:{tmp_path / 'layout'}:1"
+    inside("build", project, "--sources", "-o", layout).succeeded()
+    for each in (project, tmp_path / "workspace"):
+        shutil.rmtree(each, ignore_errors=True)
+    done = inside("verify", layout, "--rebuild", "--json").succeeded().json
+    assert done["mismatches"] == []
+    assert done["rebuilt"] == inside("digest", layout).succeeded().out.strip()
+    assert_valid_layout(tmp_path / "layout")
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    files = {"config.json": b"{}", "model.safetensors": hubs.safetensors(5000)}
+    with hubs.serve(Hub({"team/small": {"c" * 40: files}}, {"team/small": {"main": "c" * 40}})) as running:
+        yield running
+
+
+def test_a_model_of_a_hub_is_the_images_own(
+    hub: Hub, inside: Inside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in hub.environment.items():
+        monkeypatch.setenv(name, value)
+    project = edit(served(tmp_path / "project"), "{path: model.bin, name: served, version: 1}", "{hf: team/small}")
+    inside("lock", project).succeeded()
+    inside("build", project, "--sources", "-t", "hub:1").succeeded()
+    shutil.rmtree(inside.home / "cache" / "hub")
+    asked = len(hub.log)
+    inside("verify", "hub:1", "--rebuild").succeeded()
+    assert len(hub.log) == asked
+
+
+def test_from_a_registry_by_the_library(inside: Inside, tmp_path: Path) -> None:
+    """Under another name of the project file, with a time of the environment, signed, and from the registry alone."""
+    if reason := real_registry.missing():
+        pytest.skip(reason)
+    project = served(tmp_path / "project")
+    (project / "modelcrate.yaml").rename(project / "prod.yaml")
+    inside("lock", project / "prod.yaml").succeeded()
+    inside("keygen", tmp_path / "key").succeeded()
+    inside("keygen", tmp_path / "other").succeeded()
+    config = Config(inside.home, {"HOME": str(inside.home), "SOURCE_DATE_EPOCH": "1700000000"})
+    with real_registry.running(tmp_path / "registry") as registry:
+        reference = f"{registry.host}/team/served:1"
+        modelcrate.build(project / "prod.yaml", push=reference, sources=True, settings=config)
+        inside("sign", reference, "--key", tmp_path / "key.key").succeeded()
+        shutil.rmtree(project)
+        done = modelcrate.rebuild(reference, keys=[tmp_path / "key.pub"])
+        assert done.mismatches == ()
+        inside("verify", reference, "--rebuild", "--key", tmp_path / "other.pub").failed(5)
+
+
+def test_sources_of_another_image_are_found_out(inside: Inside, tmp_path: Path) -> None:
+    project = served(tmp_path / "project")
+    inside("lock", project).succeeded()
+    inside("build", project, "--sources", "-t", "one:1").succeeded()
+    (project / "src" / "score.py").write_text(SCRIPT.replace("return data", "return 0"))
+    inside("build", project, "-t", "two:1").succeeded()
+    with Connections(Config(inside.home)) as connections:
+        one, two = (find(name, connections) for name in ("one:1", "two:1"))
+        (sources,) = (each for each in one.attached() if each.kind == KIND)
+        made = make_referrer(
+            two.image().manifest.descriptor, KIND, sources.blobs[-1], {PROJECT_FILE: "modelcrate.yaml"}
+        )
+        image = replace(two.image(), attached=(made,))
+        StoreOutput("two:1").deliver(image, connections, lambda event: None)
+    done = inside("verify", "two:1", "--rebuild")
+    assert done.code == 5
+    assert "entry src/score.py" in done.out
+    assert "/var/azureml-app/src/score.py" in done.out
+
+
+@dataclass(frozen=True)
+class Refused:
+    """How a project is changed, the exit code of its build with sources, and words of the message."""
+
+    change: Callable[[Path], Any]
+    code: int
+    words: str
+
+
+REFUSED = {
+    "no lock": Refused(lambda folder: (folder / "modelcrate.lock").unlink(), 7, "need a lock"),
+    "a stale lock": Refused(lambda folder: (folder / "requirements.txt").write_text("tiny-lib>0\n"), 7, "need a lock"),
+    "a secret beside the sources": Refused(
+        lambda folder: (folder / ".dockerignore").write_text(f"# {SECRET}\n"), 3, ".dockerignore"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_can_be_no_sources_is_told_before_anything_is_made(kind: str, inside: Inside, tmp_path: Path) -> None:
+    project = served(tmp_path / "project")
+    inside("lock", project).succeeded()
+    REFUSED[kind].change(project)
+    inside("build", project, "--sources", "-t", "x:1").failed(REFUSED[kind].code, REFUSED[kind].words)
+    assert inside("images", "--json").succeeded().json == []
+
+
+def test_an_image_without_sources_is_told_how_to_get_them(inside: Inside, tmp_path: Path) -> None:
+    inside("build", model_only(tmp_path / "project"), "-t", "x:1").succeeded()
+    inside("verify", "x:1", "--rebuild").failed(3, "no sources beside the image", "--sources")
+
+
+def _with_sources(inside: Inside, entries: list[Entry], name: str) -> None:
+    """Puts sources of our own making beside the image `x:1`."""
+    with Connections(Config(inside.home)) as connections:
+        image = find("x:1", connections).image()
+        assert isinstance(image, Image)
+        blob = Literal(b"".join(writer.stream(entries)), MediaType.LAYER)
+        made = make_referrer(image.manifest.descriptor, KIND, blob, {PROJECT_FILE: name})
+        StoreOutput("x:1").deliver(replace(image, attached=(made,)), connections, lambda event: None)
+
+
+def _text(path: str, text: str) -> Entry:
+    return file(path.encode(), Bytes(text.encode()), 0o644)
+
+
+PROJECT = "name: alone\nbase: scratch\nmodels: [{path: m.bin, name: alone, version: 1}]\n"
+LOCK = _text("modelcrate.lock", '{"lock-version": 1, "asked": {}, "platforms": {}, "models": [], "codecs": []}')
+HOSTILE: dict[str, tuple[list[Entry], str, str]] = {
+    "a project file elsewhere": ([LOCK, _text("a", PROJECT)], "../a", "name no project file"),
+    "no project file": ([LOCK, _text("a", PROJECT)], "modelcrate.yaml", "have no modelcrate.yaml"),
+    "no lock": ([_text("modelcrate.yaml", PROJECT)], "modelcrate.yaml", "have no modelcrate.lock"),
+    "a link that leads out": (
+        [LOCK, symlink(b"link", b"../../.."), _text("modelcrate.yaml", PROJECT)],
+        "modelcrate.yaml",
+        "leads out of them",
+    ),
+    "a model in the place of the lock": (
+        [LOCK, _text("modelcrate.yaml", PROJECT.replace("path: m.bin", "path: modelcrate.lock"))],
+        "modelcrate.yaml",
+        "at 'modelcrate.lock'",
+    ),
+    "a model that the image lacks": (
+        [LOCK, _text("modelcrate.yaml", PROJECT.replace("name: alone, v", "name: other, v"))],
+        "modelcrate.yaml",
+        "name the model other:1",
+    ),
+    "a build of its own": (
+        [LOCK, _text("modelcrate.yaml", PROJECT + "dependencies: {requirements: pyproject.toml, project: true}\n")],
+        "modelcrate.yaml",
+        "a build of their own",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_sources_are_refused(kind: str, inside: Inside, tmp_path: Path) -> None:
+    inside("build", model_only(tmp_path / "project"), "-t", "x:1").succeeded()
+    entries, name, words = HOSTILE[kind]
+    _with_sources(inside, entries, name)
+    inside("verify", "x:1", "--rebuild").failed(5, words)
