@@ -260,6 +260,9 @@ def _air_gaps() -> Iterator[bytes]:
     rebuilds = {digest: [digest, [[512, None], [512, 1024]]]}
     notes = {"version": 1, "place": "store", "left-out": {digest: [1, "x/a"]}, "rebuilds": rebuilds}
     yield canonical_json(index) + b"\n-\n" + canonical_json(notes)
+    wheel = {"name": "a", "version": "1", "filename": "a-1-py3-none-any.whl", "sha256": digest[7:]}
+    more = {"packages": [{"kind": "wheel", **wheel}], "tools": {"m.pex": [digest, 1]}}
+    yield canonical_json(index) + b"\n-\n" + canonical_json(notes | {"version": 2} | more)
 
 
 def _inventories() -> Iterator[bytes]:

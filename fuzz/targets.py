@@ -12,8 +12,9 @@ from functools import cache
 from pathlib import Path
 
 from fuzz import images, server
-from modelcrate.bundles.bundle import NOTES, Bundle
+from modelcrate.bundles.bundle import Bundle
 from modelcrate.bundles.inventory import read_inventory
+from modelcrate.bundles.notes import NOTES
 from modelcrate.images.artifact import read_artifact_index, read_layers
 from modelcrate.images.reference import Reference, is_registry
 from modelcrate.maintenance.advisories import read_advisories

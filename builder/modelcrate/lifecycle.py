@@ -194,6 +194,7 @@ def create_bundle(
     *images: str,
     inventory: Inventory | str | Path | None = None,
     split: int | str | None = None,
+    additions: str | Sequence[str] = (),
     settings: Config | None = None,
     emit: Emit | None = None,
 ) -> BundleMade:
@@ -204,6 +205,7 @@ def create_bundle(
         *images: Images of registries or of the local store.
         inventory: What the other side has, or the file with it: it is left out.
         split: Bytes of a part, or a text such as `4GB`.
+        additions: What it has besides, as `--with` of the command names it: `wheels`, `base`, `modelcrate=FILE` and the like.
         settings: The configuration; by default that of the process.
         emit: Gets the events.
 
@@ -212,17 +214,19 @@ def create_bundle(
 
     Raises:
         UserError: An image is named twice, or has no name.
-        SourceError: There is no such image, or the inventory can't be read.
+        SourceError: There is no such image, it lacks what it is to have beside it, or the inventory can't be read.
         MachineError: A file can't be written.
     """
     from modelcrate.bundles import create
+    from modelcrate.bundles.additions import Additions
     from modelcrate.bundles.inventory import read_inventory
 
     known = read_inventory(Path(inventory)) if isinstance(inventory, str | Path) else inventory
     target, part = as_path("path", path), as_bytes("split", split)
     with as_session(settings, emit) as session:
         wanted = as_texts("images", images)
-        return create.create_bundle(wanted, target, session.connections, session.emit, known, part)
+        more = Additions.parse(as_texts("additions", additions))
+        return create.create_bundle(wanted, target, session.connections, session.emit, known, part, more)
 
 
 def load_bundle(

@@ -14,7 +14,7 @@ import modelcrate
 from modelcrate.config import Config
 from modelcrate.images.artifact import make_referrer
 from modelcrate.images.image import Image
-from modelcrate.pipeline.sources import KIND, PROJECT_FILE
+from modelcrate.images.sources import KIND, PROJECT_FILE
 from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.store import StoreOutput

@@ -6,45 +6,41 @@
 | modelcrate-bundle.json   | what is left out, and which layers are made of earlier ones                                    |
 | blobs/sha256/HEX         | manifests, configs, layers, documents beside images                                            |
 | pieces/sha256/HEX        | what the earlier layer lacks of the layer HEX                                                  |
+| packages/sha256/HEX      | wheels and other packages, for builds over there                                               |
+| tools/NAME               | modelcrate itself                                                                              |
 
 A bundle that leaves nothing out is an OCI archive for every other tool. It is foreign: all of it is checked.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modelcrate.bundles.inventory import STORE, Known
+from modelcrate.bundles.notes import BLOBS, NOTES, PIECES, Notes, Rebuild, image_name, member, package_member
 from modelcrate.bundles.parts import Parts, find_parts
 from modelcrate.bundles.pieces import Step
 from modelcrate.bundles.receivers import Receiver
 from modelcrate.images.artifact import Artifact
 from modelcrate.images.manifests import ArtifactFilter
 from modelcrate.images.reading import Found
-from modelcrate.images.reference import Reference, is_registry, is_repository
+from modelcrate.resolve.pinned import Pinned
 from modelcrate_layers.content import (
     MAX_JSON,
     Blob,
     Descriptor,
     Digest,
-    expect_natural,
-    expect_text,
     parse_json,
     verified,
 )
-from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.store import REF_NAME
+from modelcrate_layers.packages.pinned import Package
 from modelcrate_layers.tar.reader import Limits, Place, index_tar
 from modelcrate_layers.tar.tree import show
-
-NOTES = "modelcrate-bundle.json"
-VERSION = 1
 
 MAX_NOTES = 64 << 20
 """Bytes of what a bundle says of itself: 100,000 steps of layers have some two MiB."""
@@ -52,22 +48,8 @@ MAX_NOTES = 64 << 20
 MAX_IMAGES = 10_000
 """Images of one bundle."""
 
-MAX_LEFT_OUT = 100_000
-"""Blobs that a bundle leaves out; its target is asked for each of them."""
-
-_BLOBS, _PIECES = "blobs", "pieces"
 MAX_MEMBERS = 500_000
 """Files of one bundle."""
-
-_NAMED = re.compile(rb"(?:blobs|pieces)/(?:sha256/[0-9a-f]{64}|sha512/[0-9a-f]{128})")
-
-
-@dataclass(frozen=True, slots=True)
-class Rebuild:
-    """How a layer is made: of an earlier layer that the receiver has, and of pieces in the bundle."""
-
-    old: Digest
-    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +58,15 @@ class Bundle:
 
     Attributes:
         parts: Its files.
-        place: The registry whose inventory it was made for, or `store`; empty if it leaves nothing out.
+        members: The places of its members.
         images: The images' descriptors by their names.
-        left_out: The blobs that the receiver has.
-        rebuilds: The layers that are made of earlier ones.
+        notes: What it leaves out, how layers are made of earlier ones, and what it has beside images.
     """
 
     parts: Parts = field(repr=False)
     members: Mapping[bytes, Place] = field(repr=False, hash=False)
-    place: str
     images: Mapping[str, Descriptor] = field(hash=False)
-    left_out: Mapping[Digest, Known] = field(hash=False, repr=False)
-    rebuilds: Mapping[Digest, Rebuild] = field(hash=False, repr=False)
+    notes: Notes = field(hash=False, repr=False)
 
     @classmethod
     def open(cls, path: Path) -> Bundle:
@@ -109,24 +88,40 @@ class Bundle:
     def _of(cls, parts: Parts, members: Mapping[bytes, Place]) -> Bundle:
         if NOTES.encode() not in members:
             raise IntegrityError("is no bundle", hint=f"it has no {NOTES}; modelcrate copy reads OCI archives")
-        index, notes = (
+        index, told = (
             _json(parts, members, name, limit) for name, limit in (("index.json", MAX_JSON), (NOTES, MAX_NOTES))
         )
         try:
-            if notes["version"] != VERSION:
-                raise IntegrityError(f"is a bundle of version {notes['version']!r:.20}")
             listed = [Descriptor.parse(each) for each in index["manifests"]]
-            images = {_name(each): each for each in listed}
+            images = {image_name(each): each for each in listed}
             if not images or len(images) != len(listed) or len(images) > MAX_IMAGES:
                 raise IntegrityError("has no image, two of one name, or too many")
-            if len(notes["left-out"]) > MAX_LEFT_OUT:
-                raise IntegrityError(f"leaves out more than {MAX_LEFT_OUT} blobs")
-            left_out = {Digest.parse(key): _known(each) for key, each in notes["left-out"].items()}
-            rebuilds = {Digest.parse(key): _rebuild(each) for key, each in notes["rebuilds"].items()}
-            _refuse_foreign(members, rebuilds)
-            return cls(parts, members, _place(notes["place"]), images, left_out, rebuilds)
+            notes = Notes.parse(told)
+            notes.refuse_foreign(members)
+            return cls(parts, members, images, notes)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise IntegrityError(f"has an {NOTES} or index.json that no bundle has") from None
+
+    def file(self, name: bytes, descriptor: Descriptor) -> PartsBlob:
+        """Returns a file of it.
+
+        Raises:
+            IntegrityError: It is not there, or has another size.
+        """
+        place = self.members.get(name)
+        if place is None or place.size != descriptor.size:
+            raise IntegrityError(f"has no {show(name)} of {descriptor.size} bytes", where=self.parts.where)
+        return PartsBlob(self.parts, descriptor, place.offset)
+
+    def package(self, package: Pinned[Package]) -> PartsBlob:
+        """Returns a package of it, with the hash and the size by which it is pinned.
+
+        Raises:
+            IntegrityError: It is not there, or has another size.
+        """
+        name = package_member(package)
+        size = self.members[name].size if package.size is None and name in self.members else package.size or 0
+        return self.file(name, Descriptor("application/octet-stream", Digest("sha256", package.sha256), size))
 
     def surplus(self, wanted: Iterable[Digest]) -> list[str]:
         """Returns the blobs that are in it, whole or as pieces, and that none of its images has.
@@ -134,8 +129,8 @@ class Bundle:
         Args:
             wanted: The digests of all blobs of its images.
         """
-        known = {_member(folder, digest) for digest in wanted for folder in (_BLOBS, _PIECES)}
-        return [show(name) for name in self.members if _NAMED.fullmatch(name) and name not in known]
+        known = {member(folder, digest) for digest in wanted for folder in (BLOBS, PIECES)}
+        return [show(name) for name in self.members if name.startswith((b"blobs/", b"pieces/")) and name not in known]
 
     def found(self, name: str, receiver: Receiver) -> Found:
         """Returns an image of the bundle, one of `images`. What the bundle leaves out is the receiver's."""
@@ -171,13 +166,13 @@ class BundleCollection:
             IntegrityError: The bundle has no such blob, or one of another size.
         """
         bundle, digest = self.bundle, descriptor.digest
-        if (place := bundle.members.get(_member(_BLOBS, digest))) is not None:
+        if (place := bundle.members.get(member(BLOBS, digest))) is not None:
             if place.size != descriptor.size:
                 raise IntegrityError(f"has {place.size} bytes for {digest}, not {descriptor.size}", where=self.where)
             return PartsBlob(bundle.parts, descriptor, place.offset)
-        if (rebuild := bundle.rebuilds.get(digest)) is not None:
+        if (rebuild := bundle.notes.rebuilds.get(digest)) is not None:
             return self._rebuilt(descriptor, rebuild)
-        if (known := bundle.left_out.get(digest)) is not None and known.size == descriptor.size:
+        if (known := bundle.notes.left_out.get(digest)) is not None and known.size == descriptor.size:
             return self.receiver.blob(descriptor, known.repository)
         raise IntegrityError(f"has no blob {digest} of {descriptor.size} bytes", where=self.where)
 
@@ -187,7 +182,7 @@ class BundleCollection:
 
     def _rebuilt(self, descriptor: Descriptor, rebuild: Rebuild) -> Blob:
         bundle = self.bundle
-        pieces, known = bundle.members.get(_member(_PIECES, descriptor.digest)), bundle.left_out.get(rebuild.old)
+        pieces, known = bundle.members.get(member(PIECES, descriptor.digest)), bundle.notes.left_out.get(rebuild.old)
         fresh = sum(each.size for each in rebuild.steps if each.old is None)
         whole = sum(each.size for each in rebuild.steps)
         if (
@@ -252,10 +247,6 @@ def _range(blob: Blob, offset: int, size: int) -> Iterator[bytes]:
         size -= min(size, len(chunk))
 
 
-def _member(folder: str, digest: Digest) -> bytes:
-    return f"{folder}/{digest.algorithm}/{digest.hex}".encode()
-
-
 def _json(parts: Parts, members: Mapping[bytes, Place], name: str, limit: int) -> dict[str, Any]:
     place = members.get(name.encode())
     if place is None or place.size > limit:
@@ -264,46 +255,3 @@ def _json(parts: Parts, members: Mapping[bytes, Place], name: str, limit: int) -
     if not isinstance(value, dict):
         raise IntegrityError(f"has an {name} that is no object")
     return value
-
-
-def _name(entry: Descriptor) -> str:
-    """Returns the name of an image, which becomes part of URLs and of what is printed."""
-    name = entry.annotations[REF_NAME]
-    try:
-        named = Reference.parse(name).digest
-    except UserError as fault:
-        raise IntegrityError(f"has an image with a name that is none: {name!r:.200}", why=fault.why) from None
-    if named not in (None, entry.digest):
-        raise IntegrityError(f"has an image with the digest of another in its name: {name!r:.200}")
-    return name
-
-
-def _known(value: Any) -> Known:
-    size, repository = value
-    if repository and not is_repository(expect_text(repository)):
-        raise ValueError(repository)
-    return Known(expect_natural(size), expect_text(repository))
-
-
-def _place(value: Any) -> str:
-    place = expect_text(value)
-    if place not in ("", STORE) and not is_registry(place):
-        raise ValueError(place)
-    return place
-
-
-def _refuse_foreign(members: Iterable[bytes], rebuilds: Mapping[Digest, Rebuild]) -> None:
-    """Refuses files that no bundle has, and pieces of layers that it does not say how to make."""
-    pieces = {_member(_PIECES, digest) for digest in rebuilds}
-    for name in members:
-        known = _NAMED.fullmatch(name) or name in (b"oci-layout", b"index.json", NOTES.encode())
-        if not known or (name.startswith(b"pieces/") and name not in pieces):
-            raise IntegrityError(f"has a file that no bundle has: {show(name)!r:.200}")
-
-
-def _rebuild(value: Any) -> Rebuild:
-    old, steps = value
-    return Rebuild(
-        Digest.parse(old),
-        tuple(Step(expect_natural(size), None if at is None else expect_natural(at)) for size, at in steps),
-    )

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 
-from modelcrate.bundles.bundle import NOTES, VERSION
+from modelcrate.bundles.additions import Additions, gather, stored
 from modelcrate.bundles.inventory import Inventory, has_pieces, list_pieces
+from modelcrate.bundles.notes import NOTES, PACKAGES, TOOLS, Notes, Rebuild, package_member
 from modelcrate.bundles.parts import LEAST_PART, write_parts
 from modelcrate.bundles.pieces import Step, find_steps, lacking
 from modelcrate.events import Emit, track_chunks
 from modelcrate.images import artifact
 from modelcrate.images.image import Graph
+from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference, has_host
 from modelcrate.transports import archive
 from modelcrate.transports.addresses import find, name_of
@@ -25,6 +27,8 @@ from modelcrate_layers.tar.tree import Entry, directory, file
 
 SMALL = 64 << 10
 """Bytes of a blob that is in a bundle even where the receiver has it: what is needed to look at images, and costs nothing."""
+
+NOTHING = Additions()
 
 WORTH = 0.9
 """The share of a layer that may be lacking from an earlier one; above it, the layer is sent whole."""
@@ -40,6 +44,7 @@ class Made:
         images: The digests of its images by their names.
         left_out: Bytes of blobs that the receiver has.
         rebuilt: Bytes of layers that the receiver makes of earlier ones, with what of them is in the bundle.
+        packages: How many packages are in it.
     """
 
     paths: tuple[Path, ...]
@@ -47,6 +52,7 @@ class Made:
     images: Mapping[str, Digest]
     left_out: int
     rebuilt: int
+    packages: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,7 @@ def create_bundle(
     emit: Emit,
     inventory: Inventory | None = None,
     part: int | None = None,
+    additions: Additions = NOTHING,
 ) -> Made:
     """Writes images, and the documents beside them, into a bundle. Their digests stay what they are.
 
@@ -75,17 +82,24 @@ def create_bundle(
         emit: Gets the progress.
         inventory: What the receiver has: it is left out, and layers are written as what changed in them.
         part: Bytes of a part; None for one file.
+        additions: What it is to have besides.
 
     Raises:
         UserError: Two images have one name, or the size of a part is too small.
-        SourceError: There is no such image.
+        SourceError: There is no such image, or it lacks what it is to have beside it.
         MachineError: A file can't be written.
     """
     if part is not None and part < LEAST_PART:
         raise UserError(f"parts of {part} bytes are too small", hint="expected at least 1MiB, for instance --split 4GB")
-    named = dict(_named(addresses, connections))
-    if len(named) != len(addresses):
+    images = {_name(address): find(address, connections) for address in addresses}
+    if len(images) != len(addresses):
         raise UserError("an image is named twice", hint="name each image once")
+    tool = additions.tool_blob()
+    named = dict(_copied(images))
+    for name, (_, graph) in named.items():
+        additions.check(name, graph.attached)
+    gathered = gather(images, additions, connections, emit)
+    named |= dict(_copied(gathered.bases))
     graphs = {name: found[1] for name, found in named.items()}
     blobs = {blob.descriptor.digest: blob for graph in graphs.values() for blob in _blobs(graph)}
     known = inventory if inventory is not None else Inventory("")
@@ -93,19 +107,26 @@ def create_bundle(
     rest = {digest: blob for digest, blob in blobs.items() if digest not in absent}
     rebuilt = {each.blob.descriptor.digest: each for each in _rebuilt(rest.values(), known, emit)}
     kept = [blob for digest, blob in rest.items() if digest not in rebuilt]
-    notes = {
-        "version": VERSION,
-        "place": known.place,
-        "left-out": {
-            str(digest): [each.size, each.repository]
-            for digest, each in (*absent.items(), *((each.old, known.blobs[each.old]) for each in rebuilt.values()))
-        },
-        "rebuilds": {str(digest): [str(each.old), list(map(list, each.steps))] for digest, each in rebuilt.items()},
-    }
+    notes = Notes(
+        known.place,
+        absent | {each.old: known.blobs[each.old] for each in rebuilt.values()},
+        {digest: Rebuild(each.old, each.steps) for digest, each in rebuilt.items()},
+        tuple(gathered.packages.values()),
+        {tool[0]: tool[1].descriptor} if tool is not None else {},
+    )
     members = archive.layout_members(
         [archive.index_entry(graph.attached, root, name, name) for name, (root, graph) in named.items()],
         kept,
-        [archive.json_entry(NOTES, notes), *_pieces(rebuilt.values(), emit)],
+        [
+            archive.json_entry(NOTES, notes.json()),
+            *_folder(TOOLS, [(f"{TOOLS}/{name}".encode(), blob) for name, blob in [tool]] if tool else [], emit),
+            *_folder(
+                f"{PACKAGES}/sha256",
+                [(package_member(each), stored(each, connections)) for each in notes.packages],
+                emit,
+            ),
+            *_pieces(rebuilt.values(), emit),
+        ],
         emit,
     )
     size = writer.Tar(members).size
@@ -120,14 +141,23 @@ def create_bundle(
         {name: root.digest for name, (root, _) in named.items()},
         sum(each.size for each in absent.values()),
         sum(each.blob.descriptor.size for each in rebuilt.values()),
+        len(notes.packages),
     )
 
 
-def _named(addresses: Iterable[str], connections: Connections) -> Iterator[tuple[str, tuple[Descriptor, Graph]]]:
-    for address in addresses:
-        found = find(address, connections)
+def _copied(images: Mapping[str, Found]) -> Iterator[tuple[str, tuple[Descriptor, Graph]]]:
+    for name, found in images.items():
         copy = found.copy()
-        yield _name(address), (copy.descriptor, copy.graph())
+        yield name, (copy.descriptor, copy.graph())
+
+
+def _folder(folder: str, members: Iterable[tuple[bytes, Blob]], emit: Emit) -> Iterator[Entry]:
+    """Yields a folder with files; nothing without a file."""
+    found = [file(name, archive.BlobSource(blob, emit), 0o644) for name, blob in members]
+    if found:
+        above = folder.split("/")
+        yield from (directory("/".join(above[: depth + 1]).encode(), 0o755) for depth in range(len(above)))
+        yield from found
 
 
 def _name(address: str) -> str:

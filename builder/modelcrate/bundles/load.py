@@ -9,18 +9,21 @@ from pathlib import Path
 
 from modelcrate.bundles.bundle import Bundle
 from modelcrate.bundles.inventory import STORE, Known
+from modelcrate.bundles.notes import TOOLS
 from modelcrate.bundles.receivers import Receiver, RegistryReceiver, StoreReceiver
-from modelcrate.events import Done, Emit
-from modelcrate.home.folder import open_store
+from modelcrate.events import Done, Emit, Notice, track_chunks
+from modelcrate.home.folder import check_home, open_store
 from modelcrate.images.artifact import list_blobs, read_artifact_index_location
 from modelcrate.images.image import Copy
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import is_registry
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered, Output
-from modelcrate_layers.atomic import scratch_folder
+from modelcrate_layers.atomic import incoming, remove, scratch_folder
 from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import IntegrityError, SourceError, UserError
+from modelcrate_layers.packages.checked import is_damaged
+from modelcrate_layers.store import as_machine_error
 
 AT_ONCE = 16
 """Blobs that a target is asked for at a time."""
@@ -32,7 +35,7 @@ Check = Callable[[Found, str], object]
 def load_bundle(
     path: Path, target: str, connections: Connections, emit: Emit, check: Check | None = None
 ) -> tuple[Delivered, ...]:
-    """Writes all images of a bundle, with what is beside them, under their names and with their digests.
+    """Writes all images of a bundle, with what is beside them, under their names and with their digests; its packages go into the cache.
 
     What was written stays there when a later image fails; a second call goes on from there.
 
@@ -63,11 +66,51 @@ def load_bundle(
         _refuse_meeting(bundle, outputs)
         copies = {name: found.copy() for name, found in images.items()}
         _refuse_surplus(bundle, copies.values())
+        _check_tools(bundle)
+        keep_packages(bundle, connections, emit)
         done = []
         for name, copy in copies.items():
             done.append(outputs[name].deliver(copy, connections, emit))
             emit(Done(f"{done[-1].kind} {done[-1].target}"))
         return tuple(done)
+
+
+def _check_tools(bundle: Bundle) -> None:
+    """Reads the files of modelcrate, which are held to their digests. Whoever needs one unpacks it before: `tar -xf FILE tools`."""
+    for name, descriptor in bundle.notes.tools.items():
+        for _ in bundle.file(f"{TOOLS}/{name}".encode(), descriptor).chunks():
+            pass
+
+
+def keep_packages(bundle: Bundle, connections: Connections, emit: Emit) -> None:
+    """Puts the packages of a bundle into the cache, where builds look for them by their hashes. Each is verified before it is kept.
+
+    Raises:
+        IntegrityError: One is missing, or has other bytes.
+        MachineError: The cache can't be written.
+    """
+    if not bundle.notes.packages:
+        return
+    check_home(connections.config)
+    new = 0
+    for each in bundle.notes.packages:
+        path = each.place(connections.config.cache)
+        if path.is_file() and not is_damaged(path, each.sha256):
+            continue
+        blob = bundle.package(each)
+        with as_machine_error(path.parent):
+            remove(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with incoming(path.parent) as out:
+                for chunk in track_chunks(blob.chunks(), each.filename, blob.descriptor.size, emit):
+                    out.write(chunk)
+                out.keep_first(path)
+        new += 1
+    emit(
+        Notice(
+            f"{len(bundle.notes.packages)} packages are in the cache, {new} of them new: a locked build takes them from there"
+        )
+    )
 
 
 def _refuse_meeting(bundle: Bundle, outputs: Mapping[str, Output]) -> None:
@@ -120,13 +163,13 @@ def _refuse_lacking(bundle: Bundle, receiver: Receiver, target: str) -> None:
         return receiver.has(Descriptor(MediaType.LAYER, blob[0], blob[1].size), blob[1].repository)
 
     with ThreadPoolExecutor(AT_ONCE, "bundle") as pool:
-        there = list(pool.map(has, bundle.left_out.items()))
-    lacking = [each for each, found in zip(bundle.left_out.items(), there, strict=True) if not found]
+        there = list(pool.map(has, bundle.notes.left_out.items()))
+    lacking = [each for each, found in zip(bundle.notes.left_out.items(), there, strict=True) if not found]
     if lacking:
         raise SourceError(
-            f"the bundle leaves out {len(lacking)} of {len(bundle.left_out)} blobs that {target} does not have",
+            f"the bundle leaves out {len(lacking)} of {len(bundle.notes.left_out)} blobs that {target} does not have",
             where=bundle.parts.where,
-            why=f"it was made for an inventory of {bundle.place}; for instance {lacking[0][0]} "
+            why=f"it was made for an inventory of {bundle.notes.place}; for instance {lacking[0][0]} "
             f"({lacking[0][1].size} bytes) is missing",
             hint="make it for an inventory of this target, or without --for",
         )

@@ -31,6 +31,15 @@ def arguments(parser: argparse.ArgumentParser) -> Sequence[argparse.ArgumentPars
         "--for", dest="inventory", type=Path, metavar="FILE", help="an inventory: what is in it is left out"
     )
     made["create"].add_argument("--split", metavar="SIZE", help="write parts of this size, such as 4GB: FILE.001, ...")
+    made["create"].add_argument(
+        "--with",
+        dest="additions",
+        action="append",
+        default=[],
+        metavar="WHAT,...",
+        help="what it has besides: wheels, debs, conda, base (those of the locks beside the images, for builds over there), modelcrate=FILE; "
+        "and what has to be beside the images: lock, sbom, signatures, golden",
+    )
     made["load"].add_argument("bundle", type=Path, metavar="FILE", help="the bundle, or one of its parts")
     made["load"].add_argument(
         "--to", required=True, metavar="PLACE", help="registry:HOST[/PREFIX], or `store`: the local store"
@@ -68,22 +77,27 @@ def _inventory(args: argparse.Namespace, console: Console) -> None:
 
 
 def _create(args: argparse.Namespace, console: Console) -> None:
+    from modelcrate.bundles.additions import Additions
     from modelcrate.bundles.create import create_bundle
     from modelcrate.bundles.inventory import read_inventory
 
     inventory = read_inventory(args.inventory) if args.inventory is not None else None
     part = parse_size(args.split) if args.split is not None else None
-    made = create_bundle(args.image, args.output, console.connections, console.emit, inventory, part)
+    additions = Additions.parse(args.additions)
+    made = create_bundle(args.image, args.output, console.connections, console.emit, inventory, part, additions)
     facts = {
         "files": [str(path) for path in made.paths],
         "size": made.size,
         "images": {name: str(digest) for name, digest in made.images.items()},
         "left_out": made.left_out,
         "rebuilt": made.rebuilt,
+        "packages": made.packages,
     }
     lines = [format_table([(name, str(digest)) for name, digest in made.images.items()])]
     if made.left_out:
         lines.append(f"left out, because it is there: {format_size(made.left_out)}")
+    if made.packages:
+        lines.append(f"for builds over there: {counted(made.packages, 'package')}")
     if made.rebuilt:
         lines.append(f"sent as what changed: layers of {format_size(made.rebuilt)}")
     files = f"{made.paths[0]}" if len(made.paths) == 1 else f"{made.paths[0]} to {made.paths[-1].name}"
@@ -109,15 +123,27 @@ def _show(args: argparse.Namespace, console: Console) -> None:
     from modelcrate.bundles.bundle import Bundle
 
     bundle = Bundle.open(args.bundle)
-    left = sum(each.size for each in bundle.left_out.values())
+    left = sum(each.size for each in bundle.notes.left_out.values())
     images = {name: str(each.digest) for name, each in bundle.images.items()}
-    facts = {"images": images, "size": bundle.parts.size, "made_for": bundle.place, "left_out": left}
+    tools = {name: str(each.digest) for name, each in bundle.notes.tools.items()}
+    packages = [each.filename for each in bundle.notes.packages]
+    facts = {
+        "images": images,
+        "size": bundle.parts.size,
+        "made_for": bundle.notes.place,
+        "left_out": left,
+        "packages": packages,
+        "tools": tools,
+    }
     rows = [
         format_table(list(images.items())),
         f"{counted(len(bundle.parts.files), 'file')}, {format_size(bundle.parts.size)}",
     ]
+    if packages:
+        rows.append(f"for builds: {counted(len(packages), 'package')}")
+    rows += [f"tools/{name}  {digest}" for name, digest in tools.items()]
     if left:
-        rows.append(f"made for {bundle.place}, which has {format_size(left)} that are not in it")
+        rows.append(f"made for {bundle.notes.place}, which has {format_size(left)} that are not in it")
     console.print_result(facts, "\n".join(rows))
 
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from modelcrate._version import __version__
 from modelcrate.images.image import Image, ImageLayer, Index
 from modelcrate.images.reading import Found
+from modelcrate.images.sources import Sources, read_sources
 from modelcrate.images.unpack import unpack
 from modelcrate.inspect.verify_rebuild import list_mismatches
 from modelcrate.pipeline.choose_models import GivenModels
 from modelcrate.pipeline.request import Request
 from modelcrate.pipeline.session import Session
-from modelcrate.pipeline.sources import Sources, read_sources
 from modelcrate.project.values import AnyModel, HubModel, Model, RegisteredModel
 from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
 from modelcrate.resolve.lock import Lock, ModelPin, read_lock
@@ -98,7 +98,7 @@ def _rebuild(sources: Sources, found: Found, image: Image | Index, session: Sess
         top = scratch / "project"
         with as_machine_error(top):
             top.mkdir()
-        sources.unpack(top)
+        sources.unpack(top, LOCK_NAME)
         request = session.read(top / sources.file)
         if request.project.dependencies.project:
             raise IntegrityError("the sources want to run a build of their own (project: true)")

@@ -7,16 +7,14 @@ lock has their hashes; nor are models, which are in the image itself.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from modelcrate._version import __version__
 from modelcrate.config import Config
 from modelcrate.images.artifact import Artifact, make_referrer
 from modelcrate.images.image import Image
-from modelcrate.images.reading import Found
-from modelcrate.images.unpack import unpack
+from modelcrate.images.sources import KIND, MADE_BY, PROJECT_FILE
 from modelcrate.pipeline.compose import source_name
 from modelcrate.pipeline.prepare import Prepared
 from modelcrate.project.ignore_rules import NAMES
@@ -30,47 +28,12 @@ from modelcrate.resolve.declared.files import declared_files
 from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
 from modelcrate.security.scan.guard import pass_gates
 from modelcrate.security.scan.parts import ScanPart
-from modelcrate_layers.content import Blob, parse_object
-from modelcrate_layers.errors import IntegrityError, LockedError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.errors import LockedError, UserError
 from modelcrate_layers.kinds.model import ROOT
 from modelcrate_layers.tar.codec import NONE
 from modelcrate_layers.tar.listing import CLUTTER, list_inside, list_path
 from modelcrate_layers.tar.recipe import Recipe, RecipeBlob, fingerprint, measure
 from modelcrate_layers.tar.tree import Entry, Tree, directory
-
-KIND = "application/vnd.modelcrate.sources.v1"
-"""The type of the artifact. Its only layer is a plain tar."""
-
-PROJECT_FILE, MADE_BY = "io.modelcrate.sources.project", "io.modelcrate.sources.version"
-"""Annotations of the artifact: the name of the project file, and the version of modelcrate that made the image."""
-
-MAX_SOURCES = 16 << 30
-"""Bytes of sources that are unpacked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """The sources beside an image: the name of the project file, the version that made the image, and the tar."""
-
-    file: str
-    version: str
-    blob: Blob
-
-    def unpack(self, folder: Path) -> None:
-        """Writes them into a folder, which they can't leave.
-
-        Raises:
-            IntegrityError: They are damaged or not whole, or a link among them leads out of the folder.
-        """
-        unpack([self.blob], folder, MAX_SOURCES)
-        root = os.path.realpath(folder)
-        for path in folder.rglob("*"):
-            if path.is_symlink() and not os.path.realpath(path).startswith(root + os.sep):
-                raise IntegrityError(f"the sources have a link that leads out of them: {path.name[:200]!r}")
-        for name in (self.file, LOCK_NAME):
-            if not (folder / name).is_file():
-                raise IntegrityError(f"the sources have no {name}")
 
 
 def list_sources(prepared: Prepared, config: Config) -> Tree:
@@ -111,25 +74,6 @@ def make_sources(images: Sequence[Image], prepared: Prepared, config: Config) ->
     assert prepared.request.file is not None, "`list_sources` refuses a project without one"
     notes = {PROJECT_FILE: prepared.request.file.name, MADE_BY: __version__}
     return (make_referrer(each.manifest.descriptor, KIND, blob, notes) for each in images)
-
-
-def read_sources(found: Found, image: Image) -> tuple[Sources, ...]:
-    """Returns the sources beside an image, which may have several.
-
-    Raises:
-        IntegrityError: An artifact is damaged.
-    """
-    subject = image.manifest.descriptor.digest
-    listed = found.about(subject, lambda entry: entry.rest.get("artifactType") == KIND)
-    return tuple(map(_parsed, (each for each in listed if each.subject == subject)))
-
-
-def _parsed(artifact: Artifact) -> Sources:
-    notes: Mapping[str, object] = parse_object(artifact.manifest.data).get("annotations") or {}
-    file = str(notes.get(PROJECT_FILE, ""))
-    if not re.fullmatch(r"[^/\0]{1,255}", file) or file in (".", "..") or len(artifact.layers) != 1:
-        raise IntegrityError("sources of an image that name no project file, or have no layer")
-    return Sources(file, str(notes.get(MADE_BY, ""))[:80], artifact.blobs[-1])
 
 
 def _named_files(prepared: Prepared, file: Path, config: Config) -> Iterator[Path]:

@@ -158,8 +158,12 @@ def find_base(
             return docker_archive.find(*_file(folder, base.path, base.image))
         case RegistryBase():
             from modelcrate.images.reference import Reference
-            from modelcrate.transports import registry
+            from modelcrate.transports import registry, store
 
+            if connections.config.offline and digest is not None:
+                held = store.find(str(digest), connections.config)  # a bundle may have brought it
+                if held is not None:
+                    return held
             return registry.find(Reference.parse(base.reference), connections, digest)
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from modelcrate.bundles.bundle import MAX_LEFT_OUT, NOTES, Bundle
+from modelcrate.bundles.bundle import Bundle
 from modelcrate.bundles.inventory import read_inventory
 from modelcrate.bundles.load import load_bundle
+from modelcrate.bundles.notes import MAX_LEFT_OUT, MAX_PACKAGES, NOTES
 from modelcrate.bundles.receivers import StoreReceiver
 from modelcrate.environment import read_config
 from modelcrate.events import ignore_event
@@ -143,7 +144,8 @@ FORGED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "an earlier layer that nobody named": lambda told: told[NOTES].update({"left-out": {}}),
     "a blob of another size": lambda told: told[NOTES]["left-out"].update({str(Digest.of(OLD)): [1 << 40, ""]}),
     "a repository that is a number": lambda told: told[NOTES]["left-out"].update({str(Digest.of(OLD)): [9000, 5]}),
-    "a later version": _set(NOTES, "version", 2),
+    "a later version": _set(NOTES, "version", 3),
+    "packages in a bundle of the first version": _set(NOTES, "packages", []),
     "no version": lambda told: told[NOTES].pop("version"),
     "no place": lambda told: told[NOTES].pop("place"),
     "an image without a name": lambda told: told["index.json"]["manifests"][0].pop("annotations"),
@@ -195,6 +197,55 @@ def test_a_changed_earlier_layer_is_found_out(tmp_path: Path) -> None:
 def test_files_that_no_bundle_has(name: str, tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="that no bundle has"):
         Bundle.open(bundle(tmp_path, documents(), **{name: b"x"}))
+
+
+WHEEL = b"a wheel"
+PIN = {"kind": "wheel", "name": "a", "version": "1", "filename": "a-1-py3-none-any.whl", "sha256": Digest.of(WHEEL).hex}
+
+
+def with_packages(*pins: Any, **tools: Any) -> dict[str, Any]:
+    told = documents()
+    told[NOTES] |= {"version": 2, "packages": list(pins), "tools": tools}
+    return told
+
+
+def test_a_package_is_kept_in_the_cache_by_its_hash(tmp_path: Path) -> None:
+    member = {f"packages/sha256/{Digest.of(WHEEL).hex}": WHEEL}
+    loaded(bundle(tmp_path, with_packages(PIN), **member), tmp_path)
+    kept = tmp_path / "home" / "cache" / "wheels" / Digest.of(WHEEL).hex / "a-1-py3-none-any.whl"
+    assert kept.read_bytes() == WHEEL
+    kept.write_bytes(b"damaged")
+    loaded(bundle(tmp_path, with_packages(PIN), **member), tmp_path)
+    assert kept.read_bytes() == WHEEL
+
+
+HOSTILE_PACKAGES: dict[str, tuple[dict[str, Any], dict[str, bytes]]] = {
+    "one that is not there": (with_packages(PIN), {}),
+    "one that nobody named": (with_packages(), {f"packages/sha256/{Digest.of(WHEEL).hex}": WHEEL}),
+    "one with other bytes": (with_packages(PIN), {f"packages/sha256/{Digest.of(WHEEL).hex}": b"b wheel"}),
+    "one of another size": (
+        with_packages(PIN | {"size": 8}),
+        {f"packages/sha256/{Digest.of(WHEEL).hex}": WHEEL},
+    ),
+    "a file name that leaves the cache": (with_packages(PIN | {"filename": "../../a-1-py3-none-any.whl"}), {}),
+    "a hash that leaves the cache": (with_packages(PIN | {"sha256": "../x"}), {}),
+    "another kind": (with_packages(PIN | {"kind": "program"}), {}),
+    "no kind": (with_packages({}), {}),
+    "no object": (with_packages("a"), {}),
+    "more packages than any bundle": (with_packages(*[PIN] * (MAX_PACKAGES + 1)), {}),
+    "a tool that is not there": (with_packages(**{"m.pex": [str(Digest.of(WHEEL)), 7]}), {}),
+    "a tool with other bytes": (with_packages(**{"m.pex": [str(Digest.of(WHEEL)), 7]}), {"tools/m.pex": b"b wheel"}),
+    "a tool in another folder": (with_packages(**{"../m": [str(Digest.of(WHEEL)), 7]}), {"tools/../m": WHEEL}),
+    "a tool that nobody named": (with_packages(), {"tools/m.pex": WHEEL}),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE_PACKAGES)
+def test_hostile_packages_are_refused(kind: str, tmp_path: Path) -> None:
+    told, members = HOSTILE_PACKAGES[kind]
+    with pytest.raises(IntegrityError):
+        loaded(bundle(tmp_path, told, **members), tmp_path)
+    assert not [path for path in (tmp_path / "home" / "cache").rglob("*") if path.is_file()]
 
 
 def loaded(path: Path, folder: Path, target: str = "store") -> None:
