@@ -92,9 +92,18 @@ def test_one_by_its_name(fleet: Fleet) -> None:
 
 
 def test_all_that_fit(fleet: Fleet) -> None:
+    """A request for each thing that only the image has, a mount for what the base has, and nothing read twice."""
+    entries = len(fleet.registry.asked())
     done = fleet.crate.json("rebase", f"{fleet.host}/team/*", "--onto", fleet.base("3.1"), "--all")
     names = {each["image"] for each in done}
     assert names >= {f"{fleet.host}/team/n{number}:1" for number in range(1, COUNT)}
+    asked = [(method, path) for method, path, _ in fleet.registry.asked(entries)]
+    own = [each for each in asked if "/team/n" in each[1]]
+    # tags, two for the manifest, its config, a mount, an upload of the config in two, the new manifest; and one for the only layer, once
+    assert len(own) <= 9 * COUNT
+    assert len(asked) - len(own) <= 30, "the bases, once for all, and the image on no base"
+    digests = [path for method, path in asked if method == "GET" and "/blobs/" in path]
+    assert len(digests) == len(set(digests)), "no blob is fetched twice"
     assert f"{fleet.host}/team/other:1" not in names, "it is on no earlier base of that name"
     assert all(each["result"].startswith("sha256:") for each in done)
     assert fleet.crate.json("rebase", f"{fleet.host}/team/*", "--onto", fleet.base("3.1"), "--all") == []

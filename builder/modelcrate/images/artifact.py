@@ -7,6 +7,7 @@ annotation ARTIFACTS_ANNOTATION of the image's entry in index.json names that in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 
@@ -28,6 +29,8 @@ MAX_LAYERS = 100
 EMPTY = Literal(b"{}", MediaType.EMPTY)
 TAG_SUFFIXES = (".sig", ".att")
 """Suffixes of the tags under which cosign before version 3 keeps signatures and attestations."""
+
+_ARTIFACT_TAG = re.compile(r"sha256-[0-9a-f]{64}(\.[a-z]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,11 @@ def merge(old: Artifact, new: Artifact) -> Artifact:
 def make_digest_tag(digest: Digest, suffix: str) -> str:
     """Returns the tag for artifacts of an image, such as `sha256-....sig`."""
     return f"{digest.algorithm}-{digest.hex}{suffix}"
+
+
+def is_artifact_tag(tag: str) -> bool:
+    """Returns whether a tag is one of artifacts: the referrers tag of the distribution specification, or one of cosign's."""
+    return _ARTIFACT_TAG.fullmatch(tag) is not None
 
 
 def merge_artifacts(artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from functools import partial
 
 from modelcrate.events import Emit
+from modelcrate.images.artifact import is_artifact_tag
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference, is_registry
 from modelcrate.maintenance.rebase import BASE_DIGEST, BASE_NAME, NewBase, rebase
+from modelcrate.net.errors import ErrorResponse, NotFound
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.registry import RegistryOutput, find
 from modelcrate_layers.content import Descriptor
@@ -54,18 +55,27 @@ def rebase_all(
         raise UserError(
             f"not a pattern for images: {pattern[:200]!r}", hint="expected HOST/PATTERN, such as 'HOST/team/*'"
         )
-    repositories = [each for each in connections.registries.repositories(host) if fnmatchcase(each, wanted)]
+    repositories = [wanted]
+    if set(wanted) & set("*?["):  # a registry that lists no repositories still takes one that is named
+        repositories = [each for each in connections.registries.repositories(host) if fnmatchcase(each, wanted)]
     if not repositories:
         raise UserError(f"no repository of {host} fits {wanted[:200]!r}", hint="quote the pattern, and try 'HOST/*'")
     work = partial(_rebase_one, base=base, connections=connections, emit=emit, check=check)
     with ThreadPoolExecutor(AT_ONCE, "rebase") as pool:
-        tagged = pool.map(lambda each: list(_tagged(Reference(host, each), connections)), repositories)
-        images = [each for found in tagged for each in found]
-        return sorted((each for each in pool.map(work, images) if each is not None), key=lambda each: each.name)
+        tagged = list(pool.map(lambda each: _tagged(Reference(host, each), connections), repositories))
+        images = [each for found in tagged if not isinstance(found, Outcome) for each in found]
+        outcomes = [*(each for each in tagged if isinstance(each, Outcome)), *pool.map(work, images)]
+        return sorted((each for each in outcomes if each is not None), key=lambda each: each.name)
 
 
-def _tagged(repository: Reference, connections: Connections) -> Iterator[Reference]:
-    return (repository.tagged(tag) for tag in connections.registries.tags(repository))
+def _tagged(repository: Reference, connections: Connections) -> list[Reference] | Outcome:
+    """Returns the images of a repository; none where all of its tags were deleted, and the registry lists it still."""
+    try:
+        return [repository.tagged(tag) for tag in connections.registries.tags(repository) if not is_artifact_tag(tag)]
+    except NotFound:
+        return []
+    except ErrorResponse as fault:
+        return Outcome(repository.name, fault.sentence, fault.exit_code)
 
 
 def _rebase_one(

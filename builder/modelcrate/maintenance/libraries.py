@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, field
 from itertools import chain
@@ -14,8 +15,9 @@ from modelcrate.events import Emit, track_chunks
 from modelcrate.home.result_cache import ResultCache
 from modelcrate.images.image import ImageLayer
 from modelcrate.maintenance.elf import Elf, read_elf
+from modelcrate.net.keyed_lock import KeyedLock
 from modelcrate.resolve.scan import path_in_root
-from modelcrate_layers.content import canonical_json, parse_object
+from modelcrate_layers.content import Digest, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar import codec as codecs
@@ -54,6 +56,9 @@ class LayerLibraries:
     unread: tuple[str, ...] = ()
 
 
+NO_LIBRARIES = LayerLibraries()
+
+
 @dataclass(frozen=True, slots=True)
 class Libraries:
     """What several layers have together for the dynamic linker."""
@@ -61,6 +66,7 @@ class Libraries:
     files: Mapping[str, Elf] = field(hash=False)
     links: Mapping[str, str] = field(hash=False)
     unread: tuple[str, ...] = ()
+    _found: dict[str, Elf | None] = field(default_factory=dict, hash=False, compare=False, repr=False)
 
     @classmethod
     def of(cls, layers: Iterable[LayerLibraries]) -> Libraries:
@@ -89,13 +95,18 @@ class Libraries:
 
     def find(self, name: str) -> Elf | None:
         """Returns the library of a name in the folders where the dynamic linker looks; None if there is none."""
+        if name not in self._found:
+            self._found[name] = self._search(name)
+        return self._found[name]
+
+    def _search(self, name: str) -> Elf | None:
         for path, each in self.files.items():
             if path.endswith(f"/{name}") and _PLACE.fullmatch(path):
                 return each
         for path, target in self.links.items():
             if path.endswith(f"/{name}") and _PLACE.fullmatch(path):
                 real = target.rpartition("/")[2]
-                if real != name and (found := self.find(real)) is not None:
+                if real != name and (found := self._search(real)) is not None:
                     return found
         return None
 
@@ -106,8 +117,17 @@ def _is_hidden(path: str, hidden: Iterable[str]) -> bool:
     )
 
 
+_READING = KeyedLock()
+_READ: OrderedDict[tuple[Path, Digest], LayerLibraries] = OrderedDict()
+"""What this process has read last: many images have the same layers."""
+
+_MOST_READ = 256
+
+
 def read_libraries(layer: ImageLayer, cache: Path, emit: Emit) -> LayerLibraries:
     """Returns what a layer has for the dynamic linker: remembered, or read now, which checks the layer's digest.
+
+    Of several threads that want the same layer, one reads it.
 
     Args:
         layer: The layer.
@@ -117,6 +137,16 @@ def read_libraries(layer: ImageLayer, cache: Path, emit: Emit) -> LayerLibraries
     Raises:
         IntegrityError: The layer's bytes are not those of its digest, or are no tar.
     """
+    key = (cache, layer.layer.descriptor.digest)
+    with _READING.hold(key):
+        found = _READ.pop(key, None) or _recall(layer, cache, emit)
+        _READ[key] = found
+        if len(_READ) > _MOST_READ:
+            _READ.popitem(last=False)
+        return found
+
+
+def _recall(layer: ImageLayer, cache: Path, emit: Emit) -> LayerLibraries:
     known = ResultCache(cache / "libraries")
     question = [VERSION, str(layer.layer.descriptor.digest)]
     if (data := known.get(question)) is not None:

@@ -12,31 +12,46 @@ What a program starts or opens by itself is not proved.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import field, replace
 from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from modelcrate.events import Emit
 from modelcrate.images.image import MAX_IMAGE_LAYERS, Image, ImageLayer, Index, combine, replaced
 from modelcrate.images.image_config import environment
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference
-from modelcrate.maintenance.libraries import Libraries, read_libraries
+from modelcrate.maintenance.libraries import NO_LIBRARIES, LayerLibraries, Libraries, read_libraries
 from modelcrate.maintenance.settings import move_settings
+from modelcrate.net.keyed_lock import KeyedLock
 from modelcrate.resolve.base_python import Interpreter, Libc, find_libc, interpreters, lacking_modules
 from modelcrate.resolve.find_python import Look, look_at
 from modelcrate.transports.addresses import find as find_image
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.registry import find
-from modelcrate_layers.content import Digest, Literal, MediaType, canonical_json, parse_object
+from modelcrate_layers.content import Digest, Literal, MediaType, Platform, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError, UserError
 from modelcrate_layers.frozen import dataclass
 
 BASE_NAME, BASE_DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
 """Annotations of an image with its base (annotations.md)."""
+
+
+class _Memory:
+    """What was found for the first of many images. It is not a value: it grows. Of threads that want the same, one finds it."""
+
+    def __init__(self) -> None:
+        self._locks, self._found = KeyedLock(), dict[object, object]()
+
+    def of(self, key: Hashable, find: Callable[[], object]) -> object:
+        with self._locks.hold(key):
+            if key not in self._found:
+                self._found[key] = find()
+            return self._found[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +60,49 @@ class NewBase:
 
     found: Found
     name: str
+    _known: _Memory = field(default_factory=_Memory, repr=False, compare=False)
 
     @classmethod
     def at(cls, address: str, connections: Connections) -> NewBase:
         """Finds a base. Images get its address as the name of their base, without a digest."""
         return cls(find_image(address, connections), address.removeprefix("registry:").partition("@")[0])
+
+    def image(self, platform: Platform) -> Image:
+        """Returns the image for a platform, which is read once."""
+        return cast("Image", self._known.of(platform, lambda: self.found.image(platform)))
+
+    def prove(self, above: Mapping[Digest, LayerLibraries], before: Side, after: Side, bases: Hashable) -> None:
+        """Proves that layers of images run on this base. That is done once for the same layers.
+
+        Args:
+            above: What the layers have for the dynamic linker, lowest first.
+            before: The old base.
+            after: This one.
+            bases: The digests of both.
+
+        Raises:
+            IntegrityError: They do not; each reason is named.
+        """
+
+        def find() -> tuple[CrateError, ...]:
+            libraries = Libraries.of(above.values())
+            return (*_python_faults(before, after, self.name), *_library_faults(libraries, before, after, self.name))
+
+        faults = cast("tuple[CrateError, ...]", self._known.of((tuple(above), bases), find))
+        if faults:
+            first, *rest = map(copy, faults)
+            first.also = tuple(rest)
+            raise first
+
+    def settings_below(self, image: Image, connections: Connections) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+        """Returns the config of the base that an image names, asked for once for all images; None, and a notice, where it can't be had."""
+        notes = parse_object(image.manifest.data).get("annotations") or {}
+        name, digest = notes.get(BASE_NAME), notes.get(BASE_DIGEST)
+        if not name or not digest:
+            return None, ("the image names no base, so all its settings count as its own",)
+        key = (name, digest, image.platform)
+        found = self._known.of(key, lambda: _settings(name, digest, image.platform, connections))
+        return cast("tuple[dict[str, Any] | None, tuple[str, ...]]", found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +139,7 @@ def rebase(found: Found, base: NewBase, connections: Connections, emit: Emit) ->
 
 
 def _rebase_one(image: Image, base: NewBase, connections: Connections, emit: Emit) -> Rebased:
-    onto = base.found.image(image.platform)
+    onto = base.image(image.platform)
     old, new = base_layers(image.layers), base_layers(onto.layers)
     if not old or not new:
         raise UserError(
@@ -100,19 +153,17 @@ def _rebase_one(image: Image, base: NewBase, connections: Connections, emit: Emi
         )
     cache = connections.config.cache
     before, after = (find_side(each, layers, cache, emit) for each, layers in ((image, old), (onto, new)))
-    above = Libraries.of(read_libraries(each, cache, emit) for each in own)
-    if faults := [*_python_faults(before, after, base.name), *_library_faults(above, before, after, base.name)]:
-        first, *rest = faults
-        first.also = tuple(rest)
-        raise first
-    settings, notices = _settings_of_base(image, connections)
+    read = {each.layer.descriptor.digest: read_libraries(each, cache, emit) for each in own}
+    above = {digest: each for digest, each in read.items() if each != NO_LIBRARIES}
+    base.prove(above, before, after, tuple(each.layer.descriptor.digest for each in (*old, *new)))
+    settings, notices = base.settings_below(image, connections)
     layers = (*new, *own)
     document = move_settings(
         image.settings, settings, onto.settings, [each.layer.diff_id for each in layers], (len(old), len(new))
     )
     config = Literal(canonical_json(document), MediaType.CONFIG)
     made = replaced(Image(image.platform, config, image.manifest, layers), layers)
-    return Rebased(_annotated(made, base.name, onto), (*notices, *_unread(above)))
+    return Rebased(_annotated(made, base.name, onto), (*notices, *_unread(Libraries.of(above.values()))))
 
 
 def base_layers(layers: Sequence[ImageLayer]) -> tuple[ImageLayer, ...]:
@@ -130,6 +181,9 @@ class Side:
     libraries: Libraries
 
 
+_SIDES = KeyedLock()
+
+
 @lru_cache(maxsize=64)
 def _side(path: tuple[str, ...], layers: tuple[ImageLayer, ...], cache: Path, emit: Emit) -> Side:
     """Returns what a base is, which many images may have in common. `path` are the folders of its PATH."""
@@ -141,7 +195,9 @@ def _side(path: tuple[str, ...], layers: tuple[ImageLayer, ...], cache: Path, em
 
 def find_side(image: Image, layers: tuple[ImageLayer, ...], cache: Path, emit: Emit) -> Side:
     """Returns what the base of an image is; `layers` are the base's. They are read once on a machine."""
-    return _side(tuple(filter(None, environment(image.settings).get("PATH", "").split(":"))), layers, cache, emit)
+    path = tuple(filter(None, environment(image.settings).get("PATH", "").split(":")))
+    with _SIDES.hold((path, *(each.layer.descriptor.digest for each in layers))):  # of many threads, one reads it
+        return _side(path, layers, cache, emit)
 
 
 def _python_faults(before: Side, after: Side, name: str) -> Iterator[CrateError]:
@@ -197,15 +253,12 @@ def _unread(above: Libraries) -> Iterator[str]:
         yield f"files that begin as libraries could not be read, so nothing is known of what they need: {names}"
 
 
-def _settings_of_base(image: Image, connections: Connections) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
-    """Returns the config of the base that an image names; None, and a notice, where it can't be had."""
-    notes = parse_object(image.manifest.data).get("annotations") or {}
-    name, digest = notes.get(BASE_NAME), notes.get(BASE_DIGEST)
-    if not name or not digest:
-        return None, ("the image names no base, so all its settings count as its own",)
+def _settings(
+    name: str, digest: str, platform: Platform, connections: Connections
+) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
     try:
         reference = Reference.parse(name).at(Digest.parse(digest))
-        return find(reference, connections).image(image.platform).settings, ()
+        return find(reference, connections).image(platform).settings, ()
     except CrateError as fault:
         text = f"the settings of the old base {name} can't be had, so all settings of the image count as its own"
         return None, (f"{text} ({fault.what})",)

@@ -6,7 +6,6 @@ A blob that was there before is hashed once, and again when its file has another
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,6 +17,7 @@ from modelcrate.images.artifact import (
     ARTIFACTS_ANNOTATION,
     TAG_SUFFIXES,
     Artifact,
+    is_artifact_tag,
     list_blobs,
     make_artifact_annotations,
     make_digest_tag,
@@ -40,9 +40,6 @@ from modelcrate_layers.tar.recipe import Layer, Measuring
 
 KIND = "oci"
 EXAMPLE = "DIR[:TAG]"
-
-_ARTIFACT_TAG = re.compile(r"sha256-[0-9a-f]{64}(\.[a-z]+)?")
-"""Tags of artifacts: the referrers tag of the OCI distribution specification, and cosign's tags."""
 
 
 def parse(target: str) -> LayoutOutput:
@@ -257,7 +254,7 @@ def choose_manifest(manifests: list[Descriptor], tag: str | None, where: str) ->
         SourceError: No manifest or several fit. The message lists the tags.
     """
     manifests = [
-        each for each in manifests if tag is not None or not _ARTIFACT_TAG.fullmatch(each.annotations.get(REF_NAME, ""))
+        each for each in manifests if tag is not None or not is_artifact_tag(each.annotations.get(REF_NAME, ""))
     ]
     fitting = [each for each in manifests if tag is None or each.annotations.get(REF_NAME) == tag]
     distinct = {each.digest: each for each in fitting}

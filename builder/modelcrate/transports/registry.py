@@ -40,6 +40,9 @@ EXAMPLE = "HOST/REPOSITORY[:TAG]"
 LATEST = "latest"
 """The tag of a push that names none."""
 
+KEPT = 256 << 10
+"""Bytes of a document up to which it is kept as long as the image that was found."""
+
 MIN_STREAMED = 32 << 20
 """Bytes from which on a new layer is sent while it is measured. For a smaller one it is cheaper to ask first whether it exists."""
 
@@ -179,6 +182,7 @@ class RegistryCollection:
 
     def __init__(self, client: RegistryClient, reference: Reference) -> None:
         self.client, self.reference = client, reference
+        self._documents: dict[Digest, bytes] = {}
 
     @property
     def where(self) -> str:
@@ -192,9 +196,15 @@ class RegistryCollection:
             RegistryError: The registry has no such document, or can't be reached.
             IntegrityError: The document has another digest or size.
         """
+        if (known := self._documents.get(descriptor.digest)) is not None:
+            return known
         if "manifest" in descriptor.media_type or "index" in descriptor.media_type:
-            return self.client.manifest(self.reference.at(descriptor.digest))[1]
-        return b"".join(verified(self.client.blob(self.reference, descriptor).chunks(), descriptor, self.where))
+            data = self.client.manifest(self.reference.at(descriptor.digest))[1]
+        else:
+            data = b"".join(verified(self.client.blob(self.reference, descriptor).chunks(), descriptor, self.where))
+        if len(data) <= KEPT:  # manifests and configs are asked for again and again
+            self._documents[descriptor.digest] = data
+        return data
 
     def blob(self, descriptor: Descriptor) -> Blob:
         """Returns a blob. It is fetched when its chunks are taken."""
