@@ -15,14 +15,24 @@ from modelcrate_layers.content import Platform
 if TYPE_CHECKING:
     from modelcrate.bundles.create import Made as BundleMade
     from modelcrate.bundles.inventory import Inventory
+    from modelcrate.images.image import Image, Index
+    from modelcrate.images.reading import Found
     from modelcrate.maintenance.outdated import Report
     from modelcrate.pipeline.rebuild import Rebuilt
+    from modelcrate.pipeline.session import Session
     from modelcrate.security.signing.requirements import SignatureCheck
-    from modelcrate.transports.output import Delivered
+    from modelcrate.transports.output import Delivered, Output
 
 
 def rebase(
-    image: str, onto: str, *, output: str = "", settings: Config | None = None, emit: Emit | None = None
+    image: str,
+    onto: str,
+    *,
+    output: str = "",
+    sbom: bool | None = None,
+    sign: str = "",
+    settings: Config | None = None,
+    emit: Emit | None = None,
 ) -> Built:
     """Puts an image onto another base, after a proof that it runs there, and writes it in its place.
 
@@ -30,6 +40,8 @@ def rebase(
         image: The address of the image.
         onto: The address of the new base.
         output: Where to write it instead, as the command line names outputs.
+        sbom: Whether bills of materials are put beside it; None: where they are now.
+        sign: The key to sign it with: a file, or `command:PROGRAM`.
         settings: The configuration; by default that of the process.
         emit: Gets the events.
 
@@ -49,11 +61,11 @@ def rebase(
     target = output_for(address, place)
     with as_session(settings, emit) as session:
         base = NewBase.at(as_text("onto", onto), session.connections)
-        made = put_onto(find(address, session.connections), base, session.connections, session.emit)
+        found = find(address, session.connections)
+        made = put_onto(found, base, session.connections, session.emit)
         for notice in made.notices:
             session.emit(Notice(notice))
-        receipt = session.copy(address, made.image, [target])
-        return Built(receipt, session.config)
+        return _replaced(address, made.image, found, target, session, sbom, as_text("sign", sign))
 
 
 def swap_model(
@@ -64,6 +76,8 @@ def swap_model(
     output: str = "",
     workspace: str = "",
     test: bool = True,
+    sbom: bool | None = None,
+    sign: str = "",
     settings: Config | None = None,
     emit: Emit | None = None,
 ) -> Built:
@@ -76,6 +90,8 @@ def swap_model(
         output: Where to write it instead, as the command line names outputs.
         workspace: Where the registered model is.
         test: Whether the golden requests are asked.
+        sbom: Whether bills of materials are put beside it; None: where they are now.
+        sign: The key to sign it with: a file, or `command:PROGRAM`.
         settings: The configuration; by default that of the process.
         emit: Gets the events.
 
@@ -96,7 +112,22 @@ def swap_model(
     with as_session(settings, emit) as session:
         found = find(address, session.connections)
         done = swapping.swap_model(found, new, session, as_text("name", name), as_text("workspace", workspace), test)
-        return Built(session.copy(address, done.image, [target]), session.config)
+        return _replaced(address, done.image, found, target, session, sbom, as_text("sign", sign))
+
+
+def _replaced(
+    address: str, made: Image | Index, before: Found, target: Output, session: Session, sbom: bool | None, key: str
+) -> Built:
+    """Writes an image that was made of another one, with what belongs beside it."""
+    from modelcrate.pipeline.attest import attest_changed
+    from modelcrate.pipeline.request import AttestationOptions
+    from modelcrate.security.signing.keys import given_password, load_signer
+    from modelcrate.security.signing.naming import image_identity
+
+    signer = load_signer(key, given_password(session.config.environment)) if key else None
+    options = AttestationOptions(sbom, signer=signer)
+    image = attest_changed(made, before, image_identity(target.target), session.config, options)
+    return Built(session.copy(address, image, [target]), session.config)
 
 
 def export_model(

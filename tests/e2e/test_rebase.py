@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from modelcrate.config import Config
+from modelcrate.inspect.golden_requests import read_artifacts
+from modelcrate.transports.addresses import find
+from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Literal
 from support import real_registry
 from support.demo import shell_rootfs
@@ -24,6 +28,9 @@ from support.waiting import HANG
 
 COUNT = 12
 """Images on the old base."""
+
+WITH_BILLS = 2
+"""How many of them have bills of materials beside them, as each push makes them."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,8 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
                 f"name: n{number}\nbase: {made.base('3.0')}\nmodels: [model.txt]\nenv: {{MINE: '{number}'}}\n",
             )
             (project / "model.txt").write_text(f"model {number}\n")
-            crate.said("build", project, "--push", f"{made.host}/team/n{number}:1")
+            bills = [] if number < WITH_BILLS else ["--no-sbom"]
+            crate.said("build", project, "--push", f"{made.host}/team/n{number}:1", *bills)
         other = write_project(folder / "other", "name: other\nbase: scratch\nmodels: [model.txt]\n")
         (other / "model.txt").write_text("on no base\n")
         crate.said("build", other, "--push", f"{made.host}/team/other:1")
@@ -78,11 +86,11 @@ def test_one_by_its_name(fleet: Fleet) -> None:
     entries = len(fleet.registry.asked())
     done = fleet.crate.json("rebase", f"{fleet.host}/team/n0:1", "--onto", fleet.base("3.1"))
     assert done["digest"] == checked["digest"]
-    assert done["sent"] < 10_000, "a config and a manifest"
+    assert done["sent"] < 20_000, "a config, a manifest and bills of materials"
     sent = [
         path for method, path, _ in fleet.registry.asked(entries) if method in ("PATCH", "PUT") and "/blobs/" in path
     ]
-    assert len(sent) <= 2, "the config, in one upload"
+    assert len(sent) <= 4, "the config, two bills of materials and what the layers hold, each in one upload"
     said = fleet.crate.said(
         "run", "--rm", "-w", "/", f"{fleet.host}/team/n0:1", "sh", "-c", "cat /etc/version; echo $RELEASE $MINE"
     )
@@ -99,14 +107,42 @@ def test_all_that_fit(fleet: Fleet) -> None:
     assert names >= {f"{fleet.host}/team/n{number}:1" for number in range(1, COUNT)}
     asked = [(method, path) for method, path, _ in fleet.registry.asked(entries)]
     own = [each for each in asked if "/team/n" in each[1]]
-    # tags, two for the manifest, its config, a mount, an upload of the config in two, the new manifest; and one for the only layer, once
-    assert len(own) <= 9 * COUNT
+    # the tags, two for the manifest, its config, what is beside it, a mount, the new config in two, the manifest; and the only layer, once
+    assert len(own) <= 10 * COUNT + 30 * WITH_BILLS
     assert len(asked) - len(own) <= 30, "the bases, once for all, and the image on no base"
     digests = [path for method, path in asked if method == "GET" and "/blobs/" in path]
     assert len(digests) == len(set(digests)), "no blob is fetched twice"
     assert f"{fleet.host}/team/other:1" not in names, "it is on no earlier base of that name"
     assert all(each["result"].startswith("sha256:") for each in done)
     assert fleet.crate.json("rebase", f"{fleet.host}/team/*", "--onto", fleet.base("3.1"), "--all") == []
+
+
+def test_what_is_beside_the_new_image_is_about_it(fleet: Fleet) -> None:
+    """Golden requests are taken over, bills are made anew, and a signature is made where a key is given."""
+    project = write_project(
+        fleet.folder / "tested",
+        f"name: tested\nbase: {fleet.base('3.0')}\nmodels: [model.txt]\ntests: [{{request: '[1]', expect: '[1]'}}]\n",
+    )
+    (project / "model.txt").write_text("tested\n")
+    name = f"{fleet.host}/others/tested:1"
+    fleet.crate.said("build", project, "--push", name)
+    fleet.crate.said("keygen", fleet.folder / "key")
+    old = fleet.crate.said("digest", name).strip()
+    fleet.crate.json("rebase", name, "--onto", fleet.base("3.1"), "--sign", fleet.folder / "key.key")
+    new = fleet.crate.said("digest", name).strip()
+    assert new != old
+    proven = fleet.crate.json("verify", name, "--key", fleet.folder / "key.pub")
+    assert proven["digest"] == new
+    kinds = {each["predicateType"] for each in proven["proven"]}
+    assert {"https://spdx.dev/Document", "https://cyclonedx.org/bom"} <= kinds
+    with Connections(Config(fleet.folder / "looking")) as connections:
+        found = find(name, connections)
+        (test,) = read_artifacts(found, found.image())
+        assert test.body == "[1]"
+    done = fleet.crate.json("rebase", name, "--onto", fleet.base("3.0"), "--no-sbom")
+    assert done["digest"] == fleet.crate.said("digest", name).strip()
+    again = fleet.crate.run("verify", name, "--key", fleet.folder / "key.pub")
+    assert again.returncode == 5, "no signature is carried over"
 
 
 def test_what_does_not_fit(fleet: Fleet) -> None:

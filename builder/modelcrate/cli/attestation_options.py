@@ -28,6 +28,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policy", type=Path, metavar="FILE", help="check the base against a policy before the build")
 
 
+def change_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options for an image that is made of another one."""
+    parser.add_argument(
+        "--sbom",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="attach bills of materials (default: where the image has them now); with --sbom, all layers that are not known are fetched",
+    )
+    parser.add_argument("--sign", metavar="KEY", help="sign the new image and its bills; see sign --key")
+    parser.set_defaults(provenance=False, sources=False)
+
+
 def read(args: argparse.Namespace, config: Config) -> AttestationOptions:
     """Returns the artifacts that the options ask for.
 

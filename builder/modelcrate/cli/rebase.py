@@ -10,10 +10,16 @@ has an earlier base of the same name.
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
+from modelcrate.cli import attestation_options
 from modelcrate.cli.console import Console
 from modelcrate.render.text import format_table
 from modelcrate_layers.errors import UserError
+
+if TYPE_CHECKING:
+    from modelcrate.images.image import Image, Index
+    from modelcrate.images.reading import Found
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,23 +35,32 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="where to write it (default: in the place of the image)",
     )
     parser.add_argument("--all", action="store_true", help="all images of the repositories that fit the pattern")
+    attestation_options.change_arguments(parser)
     parser.add_argument("--check", action="store_true", help="only say whether it would run there")
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.maintenance.fleet import rebase_all
     from modelcrate.maintenance.rebase import NewBase, rebase
+    from modelcrate.pipeline.attest import attest_changed
+    from modelcrate.security.signing.naming import image_identity
     from modelcrate.transports.addresses import find, output_for
+
+    options = attestation_options.read(args, console.config)
+
+    def attest(made: Image | Index, before: Found, name: str) -> Image | Index:
+        return attest_changed(made, before, image_identity(name), console.config, options)
 
     base = NewBase.at(args.onto, console.connections)
     if args.all:
         if args.output:
             raise UserError("--all replaces each image in its place", hint="leave -o out, or name one image")
-        outcomes = rebase_all(args.image, base, console.connections, console.emit, check=args.check)
+        outcomes = rebase_all(args.image, base, console.connections, console.emit, attest, check=args.check)
         rows = [(each.name, each.what) for each in outcomes]
         console.print_result([{"image": name, "result": what} for name, what in rows], format_table(rows))
         return max((each.exit_code for each in outcomes), default=0)
-    done = rebase(find(args.image, console.connections), base, console.connections, console.emit)
+    found = find(args.image, console.connections)
+    done = rebase(found, base, console.connections, console.emit)
     for text in done.notices:
         console.print_message(text)
     facts = {"image": args.image, "digest": str(done.image.digest), "onto": base.name}
@@ -53,10 +68,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
         console.print_result(facts, f"{args.image} runs on {base.name}")
         return 0
     output = output_for(args.image, args.output)
-    delivered = output.deliver(done.image, console.connections, console.emit)
+    delivered = output.deliver(attest(done.image, found, output.target), console.connections, console.emit)
     facts |= {"target": delivered.target, "sent": delivered.sent}
     console.print_result(facts, f"{delivered.target}  {done.image.digest}  on {base.name}")
-    console.print_message(
-        "signatures and bills of materials beside the old image are not about this one: modelcrate sign"
-    )
+    if not args.sign:
+        console.print_message("signatures of the old image are not about this one: --sign KEY, or modelcrate sign")
     return 0

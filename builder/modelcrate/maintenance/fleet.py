@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from functools import partial
 
 from modelcrate.events import Emit
 from modelcrate.images.artifact import is_artifact_tag
+from modelcrate.images.image import Image, Index
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference, is_registry
 from modelcrate.maintenance.rebase import BASE_DIGEST, BASE_NAME, NewBase, rebase
@@ -31,8 +33,12 @@ class Outcome:
     exit_code: int = 0
 
 
+Attest = Callable[[Image | Index, Found, str], Image | Index]
+"""Returns an image with what belongs beside it; it gets the image that it was made of, and its name."""
+
+
 def rebase_all(
-    pattern: str, base: NewBase, connections: Connections, emit: Emit, *, check: bool = False
+    pattern: str, base: NewBase, connections: Connections, emit: Emit, attest: Attest, *, check: bool = False
 ) -> list[Outcome]:
     """Rebases the images of all repositories that fit a pattern; those with another base, or with the new one, are left alone.
 
@@ -41,6 +47,7 @@ def rebase_all(
         base: The new base. Images are on an earlier one if theirs has the same name, its tag aside.
         connections: The open connections.
         emit: Gets the progress.
+        attest: Called for each image before it is written.
         check: Whether nothing is written.
 
     Returns:
@@ -60,7 +67,7 @@ def rebase_all(
         repositories = [each for each in connections.registries.repositories(host) if fnmatchcase(each, wanted)]
     if not repositories:
         raise UserError(f"no repository of {host} fits {wanted[:200]!r}", hint="quote the pattern, and try 'HOST/*'")
-    work = partial(_rebase_one, base=base, connections=connections, emit=emit, check=check)
+    work = partial(_rebase_one, base=base, connections=connections, emit=emit, attest=None if check else attest)
     with ThreadPoolExecutor(AT_ONCE, "rebase") as pool:
         tagged = list(pool.map(lambda each: _tagged(Reference(host, each), connections), repositories))
         images = [each for found in tagged if not isinstance(found, Outcome) for each in found]
@@ -79,16 +86,18 @@ def _tagged(repository: Reference, connections: Connections) -> list[Reference] 
 
 
 def _rebase_one(
-    reference: Reference, base: NewBase, connections: Connections, emit: Emit, check: bool
+    reference: Reference, base: NewBase, connections: Connections, emit: Emit, attest: Attest | None
 ) -> Outcome | None:
     try:
         found = find(reference, connections)
         if not _is_earlier(next(iter(found.members()), found.descriptor), found, base):
             return None
         done = rebase(found, base, connections, emit)
-        if not check:
-            RegistryOutput.of(reference).deliver(done.image, connections, emit)
-        return Outcome(str(reference), "would run there" if check else str(done.image.digest))
+        if attest is None:
+            return Outcome(str(reference), "would run there")
+        made = attest(done.image, found, str(reference))
+        RegistryOutput.of(reference).deliver(made, connections, emit)
+        return Outcome(str(reference), str(made.digest))
     except CrateError as fault:
         return Outcome(str(reference), fault.sentence, fault.exit_code)
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from modelcrate.config import Config
 from modelcrate.images.artifact import Artifact, make_referrer
 from modelcrate.images.image import Copy, Image, Index
+from modelcrate.images.previous import Previous
+from modelcrate.inspect.golden_requests import KIND as TESTS
 from modelcrate.pipeline.locking import built_pins
 from modelcrate.pipeline.prepare import Prepared
 from modelcrate.pipeline.receipt import Receipt
-from modelcrate.pipeline.request import PUSHED
+from modelcrate.pipeline.request import PUSHED, AttestationOptions
 from modelcrate.security.sbom import contents_artifact, cyclonedx, spdx
 from modelcrate.security.sbom.contents import LayerContents
 from modelcrate.security.sbom.inventory import Inventory, inventory
@@ -109,6 +111,71 @@ def attest_copy(copied: Copy, config: Config) -> Copy:
         contents = inventory(_title(each), each, config, pins.get(str(each.platform)), known)
         made += (*maker.artifacts(each.manifest.descriptor, contents), *maker.layer_contents(each, known))
     return replace(copied, contents=replace(copied.contents, attached=(*copied.contents.attached, *made)))
+
+
+def attest_changed(
+    made: Image | Index, before: Found, identity: str, config: Config, options: AttestationOptions
+) -> Image | Index:
+    """Returns an image that was made of another one, with what was beside that one and holds for it.
+
+    Golden requests are taken over. Bills of materials are made anew of the layers, where the other image has some, or where they are asked for; the
+    layers of its base are fetched for them, once on a machine. Signatures, provenance and sources are of the other image alone.
+
+    Args:
+        made: The image.
+        before: The image that it was made of.
+        identity: Its name in signatures.
+        config: The configuration; its home remembers the contents of layers.
+        options: Whether bills are made, where the other image does not decide it, and the key that signs them and the image.
+    """
+    maker = _ArtifactMaker(identity, False, options.signer, None)
+    olds = before.read().images
+    described = [
+        _attest_changed(each, old, before, maker, config, options) for each, old in zip(made.images, olds, strict=True)
+    ]
+    if isinstance(made, Image):
+        return described[0]
+    return replace(made, images=tuple(described), attached=tuple(maker.artifacts(made.index.descriptor, None)))
+
+
+def _attest_changed(
+    image: Image, old: Image, before: Found, maker: _ArtifactMaker, config: Config, options: AttestationOptions
+) -> Image:
+    listed: list[Descriptor] = []
+
+    def wanted_of(entry: Descriptor) -> bool:
+        listed.append(entry)  # of the bills no more is looked at than that they are there
+        return entry.rest.get("artifactType") == TESTS
+
+    beside = before.about(old.manifest.descriptor.digest, wanted_of)
+    if not any(each.kind == TESTS for each in image.attached):
+        image = replace(image, attached=(*image.attached, *_tests(image, beside)))
+    wanted = any(map(_is_bill, listed)) if options.sbom is None else options.sbom
+    if not wanted and options.signer is None:
+        return image
+    known: dict[Digest, LayerContents] = {}
+    if wanted:
+        key = options.signer.public if options.signer is not None else None
+        earlier = (Previous(before.collection.where, old, found=before),)
+        base = [each for each in image.layers if each.role == "base"]
+        gather_contents(base, config, earlier, key)
+        known = gather_contents(image.layers, config, earlier, key, fetch=bool(options.sbom or options.signer))
+    maker = replace(maker, sbom=wanted)
+    contents = inventory(_title(image) or maker.identity, image, config, None, known) if wanted else None
+    made = (*maker.artifacts(image.manifest.descriptor, contents), *maker.layer_contents(image, known))
+    return replace(image, attached=(*image.attached, *made))
+
+
+def _is_bill(entry: Descriptor) -> bool:
+    kinds = entry.rest.get("artifactType"), entry.annotations.get("dev.sigstore.bundle.predicateType")
+    return not {spdx.MEDIA_TYPE, cyclonedx.MEDIA_TYPE, SPDX, CYCLONEDX}.isdisjoint(kinds)
+
+
+def _tests(image: Image, beside: Sequence[Artifact]) -> Iterator[Artifact]:
+    """Yields golden requests of another image, for this one."""
+    for each in beside:
+        (blob,) = each.blobs[-1:]
+        yield make_referrer(image.manifest.descriptor, TESTS, blob)
 
 
 def attest_anew(found: Found, identity: str, config: Config, signer: Signer) -> list[Predicate]:

@@ -5,7 +5,6 @@ The header OCI-Subject does not prove that the API exists (ECR sent it without),
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -71,12 +70,10 @@ def pages(
 
 
 class Referrers:
-    """Reads and writes referrers. It remembers which registries have the API."""
+    """Reads and writes referrers. The transport remembers which registries have the API."""
 
     def __init__(self, transport: RegistryTransport, put: Put) -> None:
         self._transport, self._put = transport, put
-        self._lock = threading.Lock()
-        self._api: dict[str, bool] = {}
 
     def find(self, ref: Reference, subject: Digest, artifact_type: str | None = None) -> list[Descriptor]:
         """Returns the referrers of a digest, of one type where one is given."""
@@ -114,10 +111,11 @@ class Referrers:
         remote = self._transport.remote(ref.registry)
         if remote.profile.referrers != "probe":
             return remote.profile.referrers == "api"
-        with self._lock:
-            if ref.registry not in self._api:
-                self._api[ref.registry] = self._probe(remote, ref, subject)
-            return self._api[ref.registry]
+        known = self._transport.referrers
+        with self._transport.locks.hold(("referrers", ref.registry)):
+            if ref.registry not in known:
+                known[ref.registry] = self._probe(remote, ref, subject)
+            return known[ref.registry]
 
     def _probe(self, remote: Remote, ref: Reference, subject: Digest) -> bool:
         """Whether the API exists: 200 with the type of an index means yes, another refusal means no."""

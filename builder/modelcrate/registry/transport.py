@@ -47,6 +47,8 @@ class RegistryTransport:
         self.settings, self.clock, self.emit, self.counters = settings, clock, emit, counters
         self.engine = RetryEngine(settings.patience, clock, emit)
         self.blobs, self.locks = BlobCache(), KeyedLock()
+        self.referrers: dict[str, bool] = {}
+        """Whether registries have the API for referrers, where that was found out."""
         self.pool = ThreadPoolExecutor(WORKERS, "registry")
         self.http, self._owner = http or HttpClient(settings.http), http is None
         self._auth = Authenticator(settings, self.http, clock, emit)
