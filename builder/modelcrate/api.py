@@ -351,7 +351,7 @@ def lock(project: str | Path, *, settings: Config | None = None, emit: Emit | No
         return made
 
 
-def build(
+def build(  # noqa: PLR0913  (each is an option of the command, and is given by its name)
     project: str | Path,
     *,
     push: str | Sequence[str] = (),

@@ -106,6 +106,7 @@ def _rebuild(sources: Sources, found: Found, image: Image | Index, session: Sess
         project = request.project
         if project.created is None:
             project = replace(project, created=_created(image.images[0]))
+        project = replace(project, max_size=None, max_layer_growth=None)  # limits are for what is delivered
         made = session.rebuild(replace(request, project=project, given=given))
         mismatches = [line for each in made.images for line in list_mismatches(found.image(each.platform), each)]
         if not mismatches and made.digest != image.digest:
