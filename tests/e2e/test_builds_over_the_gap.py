@@ -103,6 +103,22 @@ def test_without_a_network_and_without_an_installed_modelcrate(carried: Carried,
     assert told == {"image": carried.image, "rebuilt": carried.digest, "mismatches": []}
 
 
+def test_packages_that_are_there_are_left_out(carried: Carried, inside: Inside, tmp_path: Path) -> None:
+    there = Crate.at(tmp_path / "there")
+    there("bundle", "load", carried.bundle, "--to", "store").succeeded()
+    there("bundle", "inventory", "store", "-o", tmp_path / "has").succeeded()
+    words = ("--with", "wheels", "--for", tmp_path / "has")
+    inside("bundle", "load", carried.bundle, "--to", "store").succeeded()
+    inside("bundle", "create", "-o", tmp_path / "next", *words, carried.image).succeeded()
+    with tarfile.open(tmp_path / "next") as tar:
+        assert not [each for each in tar.getnames() if each.startswith("packages/")]
+    there("bundle", "load", tmp_path / "next", "--to", "store").succeeded()
+    elsewhere = Crate.at(tmp_path / "elsewhere")
+    elsewhere("bundle", "load", carried.bundle, "--to", "store").succeeded()
+    shutil.rmtree(tmp_path / "elsewhere" / "cache" / "wheels")
+    elsewhere("bundle", "load", tmp_path / "next", "--to", "store").failed(3, "leaves out 2 of 2 packages")
+
+
 def test_what_is_damaged_is_not_kept(carried: Carried, inside: Inside, tmp_path: Path) -> None:
     data = bytearray(carried.bundle.read_bytes())
     with tarfile.open(carried.bundle) as tar:

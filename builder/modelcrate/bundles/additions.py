@@ -33,20 +33,22 @@ from modelcrate_layers.store import FileBlob
 
 _PREDICATE = "dev.sigstore.bundle.predicateType"
 
-BESIDE: Mapping[str, tuple[Callable[[Artifact], bool], str]] = {
-    "lock": (lambda each: each.kind == SOURCES, "build it with --sources"),
+BESIDE: Mapping[str, tuple[Callable[[Artifact], bool], str, str]] = {
+    "lock": (lambda each: each.kind == SOURCES, "are no lock and sources", "build it with --sources"),
     "sbom": (
         lambda each: (
             each.kind in (spdx.MEDIA_TYPE, cyclonedx.MEDIA_TYPE)
             or each.descriptor.annotations.get(_PREDICATE) in (SPDX, CYCLONEDX)
         ),
+        "is no bill of materials",
         "build it with --sbom",
     ),
     "signatures": (
         lambda each: each.tag.endswith(".sig") or each.descriptor.annotations.get(_PREDICATE) == SIGNED,
+        "is no signature",
         "modelcrate sign",
     ),
-    "golden": (lambda each: each.kind == GOLDEN, "name golden requests in its project: tests"),
+    "golden": (lambda each: each.kind == GOLDEN, "are no golden requests", "name some in its project: tests"),
 }
 """What goes along if it is there, and what makes it. One that is asked for has to be there."""
 
@@ -98,10 +100,9 @@ class Additions:
         needs_lock = {"lock"} if self.kinds or BASE in self.words else set()
         held = tuple(attached)
         for word in (word for word in BESIDE if word in self.words | needs_lock):
-            fits, way = BESIDE[word]
+            fits, lacking, way = BESIDE[word]
             if not any(map(fits, held)):
-                what = "lock and sources" if word == "lock" else word
-                raise SourceError(f"there is no {what} beside {name}", hint=f"{way}; or leave it out of --with")
+                raise SourceError(f"there {lacking} beside {name}", hint=f"{way}; or leave {word} out of --with")
 
     def tool_blob(self) -> tuple[str, FileBlob] | None:
         """Returns the file of modelcrate, with its name in the bundle.

@@ -44,7 +44,7 @@ class Made:
         images: The digests of its images by their names.
         left_out: Bytes of blobs that the receiver has.
         rebuilt: Bytes of layers that the receiver makes of earlier ones, with what of them is in the bundle.
-        packages: How many packages are in it.
+        packages: How many packages are in it, with those that the receiver has.
     """
 
     paths: tuple[Path, ...]
@@ -122,7 +122,11 @@ def create_bundle(
             *_folder(TOOLS, [(f"{TOOLS}/{name}".encode(), blob) for name, blob in [tool]] if tool else [], emit),
             *_folder(
                 f"{PACKAGES}/sha256",
-                [(package_member(each), stored(each, connections)) for each in notes.packages],
+                [
+                    (package_member(each), stored(each, connections))
+                    for each in notes.packages
+                    if each.sha256 not in known.packages
+                ],
                 emit,
             ),
             *_pieces(rebuilt.values(), emit),

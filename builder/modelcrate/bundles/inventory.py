@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import field
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from modelcrate.home.folder import open_store
 from modelcrate.images.reading import Found, named_codec
 from modelcrate.images.reference import Reference, is_registry
 from modelcrate.net.errors import ConnectionFailed, ErrorResponse, NotFound
+from modelcrate.resolve.locked_packages import cached_packages
 from modelcrate.transports import registry
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import (
@@ -63,12 +64,14 @@ class Inventory:
         images: The digests of its images by their names.
         blobs: Its blobs.
         pieces: The pieces of its plain layers.
+        packages: The SHA-256 of the packages in the cache of the machine where it was taken: a bundle is loaded there.
     """
 
     place: str
     images: Mapping[str, Digest] = field(default_factory=dict, hash=False)
     blobs: Mapping[Digest, Known] = field(default_factory=dict, hash=False, repr=False)
     pieces: Mapping[Digest, tuple[Piece, ...]] = field(default_factory=dict, hash=False, repr=False)
+    packages: frozenset[str] = field(default=frozenset(), repr=False)
 
     def json(self) -> bytes:
         """Returns the inventory as JSON."""
@@ -79,6 +82,7 @@ class Inventory:
                 "images": {name: str(digest) for name, digest in self.images.items()},
                 "blobs": {str(digest): [known.size, known.repository] for digest, known in self.blobs.items()},
                 "pieces": {str(digest): list(map(list, pieces)) for digest, pieces in self.pieces.items()},
+                "packages": sorted(self.packages),
             }
         )
 
@@ -115,6 +119,7 @@ def read_inventory(path: Path) -> Inventory:
                 for key, (size, name) in value["blobs"].items()
             },
             {Digest.parse(key): tuple(map(_piece, pieces)) for key, pieces in value["pieces"].items()},
+            frozenset(map(expect_text, value.get("packages", ()))),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise IntegrityError(
@@ -123,7 +128,7 @@ def read_inventory(path: Path) -> Inventory:
 
 
 def take_inventory(places: Iterable[str], connections: Connections, emit: Emit) -> Inventory:
-    """Returns what a registry or the local store has.
+    """Returns what a registry or the local store has, and which packages are in the cache of this machine.
 
     Layers that are stored as plain tars are read, for the pieces of their files.
 
@@ -137,8 +142,9 @@ def take_inventory(places: Iterable[str], connections: Connections, emit: Emit) 
         RegistryError: The registry can't be reached, or refuses.
     """
     wanted = [each.removeprefix("registry:").rstrip("/") for each in places]
+    packages = frozenset(cached_packages(connections.config.cache))
     if wanted == [STORE]:
-        return _inventory(STORE, _stored(connections), emit)
+        return replace(_inventory(STORE, _stored(connections), emit), packages=packages)
     hosts = {each.partition("/")[0] for each in wanted}
     if len(hosts) != 1 or not is_registry(host := hosts.pop()):
         raise UserError(
@@ -148,7 +154,7 @@ def take_inventory(places: Iterable[str], connections: Connections, emit: Emit) 
     named = [each.partition("/")[2] for each in wanted]
     repositories = connections.registries.repositories(host) if "" in named else named
     listed = [Reference(host, each) for each in dict.fromkeys(repositories)]
-    return _inventory(host, _listed(listed, connections, emit), emit)
+    return replace(_inventory(host, _listed(listed, connections, emit), emit), packages=packages)
 
 
 def _stored(connections: Connections) -> Iterator[_Listed]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from modelcrate.bundles.bundle import Bundle
 from modelcrate.bundles.inventory import STORE, Known
-from modelcrate.bundles.notes import TOOLS
+from modelcrate.bundles.notes import TOOLS, package_member
 from modelcrate.bundles.receivers import Receiver, RegistryReceiver, StoreReceiver
 from modelcrate.events import Done, Emit, Notice, track_chunks
 from modelcrate.home.folder import check_home, open_store
@@ -17,12 +17,14 @@ from modelcrate.images.artifact import list_blobs, read_artifact_index_location
 from modelcrate.images.image import Copy
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import is_registry
+from modelcrate.resolve.pinned import Pinned
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered, Output
 from modelcrate_layers.atomic import incoming, remove, scratch_folder
 from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import IntegrityError, SourceError, UserError
 from modelcrate_layers.packages.checked import is_damaged
+from modelcrate_layers.packages.pinned import Package
 from modelcrate_layers.store import as_machine_error
 
 AT_ONCE = 16
@@ -67,6 +69,7 @@ def load_bundle(
         copies = {name: found.copy() for name, found in images.items()}
         _refuse_surplus(bundle, copies.values())
         _check_tools(bundle)
+        _refuse_lacking_packages(bundle, connections)
         keep_packages(bundle, connections, emit)
         done = []
         for name, copy in copies.items():
@@ -82,6 +85,24 @@ def _check_tools(bundle: Bundle) -> None:
             pass
 
 
+def _refuse_lacking_packages(bundle: Bundle, connections: Connections) -> None:
+    """Refuses a bundle that leaves out packages which are not in the cache here."""
+    left_out = [each for each in bundle.notes.packages if package_member(each) not in bundle.members]
+    lacking = [each for each in left_out if not _is_kept(each, connections)]
+    if lacking:
+        raise SourceError(
+            f"the bundle leaves out {len(lacking)} of {len(bundle.notes.packages)} packages that are not in the cache here",
+            where=bundle.parts.where,
+            why=f"it was made for the inventory of another machine; {lacking[0].filename} is missing, for instance",
+            hint="make it for an inventory that was taken here, or without --for",
+        )
+
+
+def _is_kept(package: Pinned[Package], connections: Connections) -> bool:
+    path = package.place(connections.config.cache)
+    return path.is_file() and not is_damaged(path, package.sha256)
+
+
 def keep_packages(bundle: Bundle, connections: Connections, emit: Emit) -> None:
     """Puts the packages of a bundle into the cache, where builds look for them by their hashes. Each is verified before it is kept.
 
@@ -94,9 +115,9 @@ def keep_packages(bundle: Bundle, connections: Connections, emit: Emit) -> None:
     check_home(connections.config)
     new = 0
     for each in bundle.notes.packages:
-        path = each.place(connections.config.cache)
-        if path.is_file() and not is_damaged(path, each.sha256):
+        if _is_kept(each, connections):
             continue
+        path = each.place(connections.config.cache)
         blob = bundle.package(each)
         with as_machine_error(path.parent):
             remove(path)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,8 @@ from modelcrate.resolve.pinned import Pinned
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.packages.checked import is_damaged
 from modelcrate_layers.packages.pinned import Package
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def provide_packages(
@@ -38,6 +41,14 @@ def provide_packages(
     if any(not place.is_file() or is_damaged(place, sha256) for sha256, place in places.items()):
         _fetch(project, folder, lock, connections, emit)
     return tuple(wanted.values())
+
+
+def cached_packages(cache: Path) -> Iterator[str]:
+    """Yields the SHA-256 by which packages are named in the cache. None of them is read."""
+    for folder in ("wheels", "debs", "conda"):
+        yield from (
+            name for path in cache.glob(f"{folder}/*") if _SHA256.fullmatch(name := path.name.removesuffix(".deb"))
+        )
 
 
 def _fetch(project: Project, folder: Path, lock: Lock, connections: Connections, emit: Emit) -> None:

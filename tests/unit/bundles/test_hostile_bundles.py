@@ -219,8 +219,14 @@ def test_a_package_is_kept_in_the_cache_by_its_hash(tmp_path: Path) -> None:
     assert kept.read_bytes() == WHEEL
 
 
+def test_a_package_that_is_left_out_has_to_be_here(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="leaves out 1 of 1 packages"):
+        loaded(bundle(tmp_path, with_packages(PIN)), tmp_path)
+    loaded(bundle(tmp_path, with_packages(PIN), **{f"packages/sha256/{Digest.of(WHEEL).hex}": WHEEL}), tmp_path)
+    loaded(bundle(tmp_path, with_packages(PIN)), tmp_path)
+
+
 HOSTILE_PACKAGES: dict[str, tuple[dict[str, Any], dict[str, bytes]]] = {
-    "one that is not there": (with_packages(PIN), {}),
     "one that nobody named": (with_packages(), {f"packages/sha256/{Digest.of(WHEEL).hex}": WHEEL}),
     "one with other bytes": (with_packages(PIN), {f"packages/sha256/{Digest.of(WHEEL).hex}": b"b wheel"}),
     "one of another size": (
