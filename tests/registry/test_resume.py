@@ -100,6 +100,13 @@ def test_a_stream_with_a_key_goes_on_in_the_next_run(script: Script, client: Cli
     assert script.received <= SIZE + CHUNK
 
 
+def test_a_stream_gets_smaller_where_a_proxy_refuses_its_parts(script: Script, client: Client) -> None:
+    script.body_limit = 1 << 19
+    stream = Cold(noise(3 << 20), 3 << 20, "recipe")
+    client(rules=(Rule("*", chunk_size=2 << 20),)).push_stream(at(script.host), stream)
+    assert script.blobs["team/model", str(stream.descriptor.digest)] == stream.data
+
+
 def test_a_stream_that_only_lacked_its_name_is_read_and_named(script: Script, client: Client, tmp_path: Path) -> None:
     script.plan("PUT", "/uploads/", Drop(), times=9)
     with pytest.raises(ConnectionFailed):

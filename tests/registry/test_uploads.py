@@ -225,6 +225,28 @@ def test_a40_a_413_names_the_proxy_and_the_setting(script: Script, client: Clien
     assert "chunk-size" in caught.value.hint
 
 
+@pytest.mark.parametrize("size", [700 * KIB, 5 << 20])
+def test_a40_bodies_that_a_proxy_takes_are_found_once(
+    script: Script, client: Client, events: list[object], size: int
+) -> None:
+    script.body_limit = 1 << 19
+    registry = client(rules=(Rule("*", chunk_size=16 << 20),))
+    first, second = Memory(noise(size, 40)), Memory(noise(size, 41))
+    registry.push_blob(at(script), first)
+    refused = sum(isinstance(event, Warned) for event in events)
+    registry.push_blob(at(script), second)
+    assert kept(script, first)
+    assert kept(script, second)
+    assert 1 <= refused == sum(isinstance(event, Warned) for event in events), "the second one is not refused"
+
+
+def test_a40_a_registry_that_takes_no_body_at_all(script: Script, client: Client) -> None:
+    script.body_limit = 1000
+    with pytest.raises(ErrorResponse, match="body too large"):
+        client(rules=(Rule("*", chunk_size=16 << 20),)).push_blob(at(script), Memory(noise(3 << 20)))
+    assert script.count("PUT") + script.count("PATCH") <= 3
+
+
 def test_a41_one_streamed_patch_can_be_chosen(real: Running, client: Client) -> None:
     registry = client(rules=(Rule("*", upload="stream"),))
     registry.push_blob(at(real, "a41/x"), Memory(noise(900 * KIB, 41)))

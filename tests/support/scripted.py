@@ -105,6 +105,8 @@ class Script:
     stuck: bool = False
     keeps: int | None = None
     patch_limit: int | None = None
+    body_limit: int | None = None
+    """Bytes of a body from which on a proxy in front of it refuses, as nginx does by default from 1 MiB on."""
     minimum: int = 0
     dash_digest: bool = False
     manifest_headers: bool = True
@@ -307,6 +309,8 @@ class Answer:
     body: bytes
 
     def answer(self) -> Reply:
+        if self.script.body_limit is not None and len(self.body) > self.script.body_limit:
+            return Reply(413, {"Content-Type": "text/html"}, b"<html><h1>413 Request Entity Too Large</h1></html>")
         for pattern, action in (
             (r"/v2/", lambda: Reply(200)),
             (r"/v2/(.+)/blobs/uploads/", self.start),

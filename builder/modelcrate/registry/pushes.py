@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any, Literal
 
 from modelcrate.images.reference import Reference, is_registry
@@ -30,6 +30,9 @@ SMALL = 16 << 10
 """Bytes up to which a blob that is probably missing is sent without a check."""
 
 KEPT = "what the registry has confirmed is noted: the same command goes on there"
+
+LEAST_CHUNK = 256 << 10
+"""Bytes of a chunk below which no smaller one is tried. Proxies refuse bodies from 1 MiB on, where nobody has set anything."""
 
 How = Literal["known", "mounted", "sent", "resumed"]
 
@@ -243,6 +246,24 @@ class Pusher:
         stop: StopSignal,
         session: UploadSession | None,
     ) -> bool:
+        while True:
+            within = self._within_bodies(remote)
+            try:
+                return self._upload_once(within, ref, source, counters, stop, session)
+            except ErrorResponse as fault:
+                if not self._takes_smaller(fault, within, source):
+                    raise
+                session = None
+
+    def _upload_once(
+        self,
+        remote: Remote,
+        ref: Reference,
+        source: Source,
+        counters: Counters,
+        stop: StopSignal,
+        session: UploadSession | None,
+    ) -> bool:
         method = (
             remote.profile.upload_method(source.length)
             if source.known
@@ -266,6 +287,26 @@ class Pusher:
         """Adds to an error that a later run goes on, where an upload of this one can."""
         if self._kept:
             fault.hint = fault.hint or KEPT
+
+    def _within_bodies(self, remote: Remote) -> Remote:
+        """The registry with chunks no larger than the bodies that it was found to take."""
+        limit = self._transport.bodies.get(remote.registry, remote.profile.chunk_size)
+        return replace(remote, profile=replace(remote.profile, chunk_size=min(remote.profile.chunk_size, limit)))
+
+    def _takes_smaller(self, fault: ErrorResponse, remote: Remote, source: Source) -> bool:
+        """Whether smaller bodies may help: a proxy refused one (413), and this registry takes chunks. Every upload uses them from then on."""
+        in_chunks = remote.profile.upload == "chunks" and (source.known or source.key) and source.length is not None
+        if fault.status != 413 or not in_chunks:
+            return False
+        refused = min(source.length or 0, remote.profile.chunk_size)
+        smaller = max(LEAST_CHUNK, refused // 4)
+        if smaller >= refused:
+            return False
+        bodies = self._transport.bodies
+        bodies[remote.registry] = min(smaller, bodies.get(remote.registry, smaller))
+        text = f"it refuses a body of {refused} bytes (413); chunks of {smaller} bytes are tried"
+        self._transport.emit(Warned(remote.registry, text))
+        return True
 
     def _mount(
         self, ref: Reference, remote: Remote, digest: Digest, mount_from: Sequence[str], counters: Counters

@@ -47,6 +47,8 @@ class RegistryTransport:
         self.settings, self.clock, self.emit, self.counters = settings, clock, emit, counters
         self.engine = RetryEngine(settings.patience, clock, emit)
         self.blobs, self.locks = BlobCache(), KeyedLock()
+        self.bodies: dict[str, int] = {}
+        """Bytes of the bodies that are tried with registries that have refused larger ones."""
         self.referrers: dict[str, bool] = {}
         """Whether registries have the API for referrers, where that was found out."""
         self.pool = ThreadPoolExecutor(WORKERS, "registry")
