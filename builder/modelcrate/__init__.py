@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         rebuild,
         swap_model,
         take_inventory,
+        write_sources,
     )
     from modelcrate.pipeline.batch import Order, Outcome, build_all
     from modelcrate.pipeline.receipt import Receipt
@@ -79,6 +80,7 @@ _HOMES = {
     "swap_model": "modelcrate.lifecycle",
     "take_inventory": "modelcrate.lifecycle",
     "test": "modelcrate.api",
+    "write_sources": "modelcrate.lifecycle",
 }
 
 _FORMER = {"Settings": "Config"}
@@ -120,6 +122,7 @@ __all__ = [
     "swap_model",
     "take_inventory",
     "test",
+    "write_sources",
 ]
 
 

@@ -199,6 +199,31 @@ def rebuild(
         return rebuild_image(found, session)
 
 
+def write_sources(image: str, folder: str | Path, *, settings: Config | None = None, emit: Emit | None = None) -> Path:
+    """Writes the project that an image was made of into a folder: its sources, its lock, and models that were files beside them.
+
+    Args:
+        image: The address of the image, which was built with `sources=True`.
+        folder: A folder that is not there yet, or is empty.
+        settings: The configuration; by default that of the process.
+        emit: Gets the events.
+
+    Returns:
+        The path of the project file.
+
+    Raises:
+        UserError: There is something in the folder.
+        SourceError: There is no such image, or no sources beside it.
+        IntegrityError: The sources are damaged, or name what the image does not have.
+    """
+    from modelcrate.pipeline.rebuild import restore_project
+    from modelcrate.transports.addresses import find
+
+    address, target = as_text("image", image), as_path("folder", folder)
+    with as_session(settings, emit) as session:
+        return restore_project(find(address, session.connections), target, session.config)[0]
+
+
 def take_inventory(*places: str, settings: Config | None = None, emit: Emit | None = None) -> Inventory:
     """Returns what a registry or the local store has, for bundles that leave it out.
 

@@ -138,6 +138,12 @@ def test_an_image_is_what_its_sources_give(
     inside("build", project, "--sources", "-o", layout).succeeded()
     for each in (project, tmp_path / "workspace"):
         shutil.rmtree(each, ignore_errors=True)
+    inside("sources", layout, project).succeeded()
+    if kind is not registered:
+        inside("build", project, "--locked", "-o", f"oci:{tmp_path / 'again'}:1").succeeded()
+        ours, theirs = (inside("digest", f"oci:{tmp_path / name}:1").succeeded().out for name in ("layout", "again"))
+        assert ours == theirs
+    shutil.rmtree(project)
     done = inside("verify", layout, "--rebuild", "--json").succeeded().json
     assert done["mismatches"] == []
     assert done["rebuilt"] == inside("digest", layout).succeeded().out.strip()
@@ -232,6 +238,19 @@ def test_what_can_be_no_sources_is_told_before_anything_is_made(kind: str, insid
     assert inside("images", "--json").succeeded().json == []
 
 
+def test_sources_go_into_no_folder_that_has_something(inside: Inside, tmp_path: Path) -> None:
+    project = served(tmp_path / "project")
+    inside("lock", project).succeeded()
+    inside("build", project, "--sources", "-t", "x:1").succeeded()
+    before = sorted(project.rglob("*"))
+    inside("sources", "x:1", project).failed(2, "no empty folder")
+    inside("sources", "x:1", project / "model.bin").failed(2, "no empty folder")
+    assert sorted(project.rglob("*")) == before
+    (tmp_path / "empty").mkdir()
+    inside("sources", "x:1", tmp_path / "empty").succeeded()
+    assert (tmp_path / "empty" / "model.bin").read_bytes() == (project / "model.bin").read_bytes()
+
+
 def test_an_image_without_sources_is_told_how_to_get_them(inside: Inside, tmp_path: Path) -> None:
     inside("build", model_only(tmp_path / "project"), "-t", "x:1").succeeded()
     inside("verify", "x:1", "--rebuild").failed(3, "no sources beside the image", "--sources")
@@ -286,3 +305,6 @@ def test_hostile_sources_are_refused(kind: str, inside: Inside, tmp_path: Path) 
     entries, name, words = HOSTILE[kind]
     _with_sources(inside, entries, name)
     inside("verify", "x:1", "--rebuild").failed(5, words)
+    if kind != "a build of its own":
+        inside("sources", "x:1", tmp_path / "out").failed(5, words)
+        assert not (tmp_path / "out").exists()

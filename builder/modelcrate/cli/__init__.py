@@ -31,6 +31,7 @@ VERBS = {
     "push": "push an image to a registry",
     "pull": "fetch an image from a registry",
     "copy": "copy an image between registries, folders and archives",
+    "sources": "write the project that an image was made of into a folder",
     "rebase": "put an image onto another base, if it runs there",
     "swap-model": "give an image another model, if it answers as before",
     "outdated": "show which packages of an image are behind, or vulnerable",

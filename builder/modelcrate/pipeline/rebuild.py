@@ -10,20 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate._version import __version__
+from modelcrate.config import Config
 from modelcrate.images.image import Image, ImageLayer, Index
 from modelcrate.images.reading import Found
 from modelcrate.images.sources import Sources, read_sources
 from modelcrate.images.unpack import unpack
 from modelcrate.inspect.verify_rebuild import list_mismatches
 from modelcrate.pipeline.choose_models import GivenModels
-from modelcrate.pipeline.request import Request
+from modelcrate.pipeline.request import Request, read_request
 from modelcrate.pipeline.session import Session
 from modelcrate.project.values import AnyModel, HubModel, Model, RegisteredModel
 from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
 from modelcrate.resolve.lock import Lock, ModelPin, read_lock
 from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.content import Digest
-from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, placed
+from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError, placed
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.model import folder as model_folder
 from modelcrate_layers.kinds.ready import ReadyLayer
@@ -33,7 +34,7 @@ from modelcrate_layers.store import as_machine_error
 if TYPE_CHECKING:
     from modelcrate.resolve.hub.folder import HubFolder
 
-MOST = 4
+MOST = 16
 """Sources beside one image, at most: whoever builds the same image from other files puts others there, and each is tried."""
 
 
@@ -67,16 +68,7 @@ def rebuild_image(found: Found, session: Session) -> Rebuilt:
         CrateError: The rebuild failed; the class is the kind of cause.
     """
     image = found.read()
-    beside = read_sources(found, image.images[0])
-    if not beside:
-        raise SourceError(
-            "there are no sources beside the image",
-            where=found.collection.where,
-            why="a rebuild needs its lock and its sources, which a build puts beside an image where it is asked to",
-            hint="build it with --sources; or verify its project: modelcrate verify PROJECT --against IMAGE",
-        )
-    if len(beside) > MOST:
-        raise IntegrityError(f"has {len(beside)} sources beside one image", where=found.collection.where)
+    beside = _sources_beside(found, image.images[0])
     done: list[Rebuilt] = []
     faults: list[CrateError] = []
     for sources in beside:
@@ -93,6 +85,54 @@ def rebuild_image(found: Found, session: Session) -> Rebuilt:
     return min(done, key=lambda each: len(each.mismatches))
 
 
+def restore_project(found: Found, folder: Path, config: Config) -> tuple[Path, int]:
+    """Writes the project that an image was made of into a folder: its sources, its lock, and those models that were files beside them.
+
+    Registered models and those of hubs stay where they are.
+
+    Args:
+        found: The image, or an index of several platforms.
+        folder: The folder, which is not there yet, or is empty.
+        config: The configuration.
+
+    Returns:
+        The project file, and how many sources are beside the image; of several the last one is taken.
+
+    Raises:
+        UserError: There is something in the folder.
+        SourceError: There are no sources beside the image.
+        IntegrityError: The sources are damaged, or name what the image does not have.
+    """
+    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError("is there, and is no empty folder", where=str(folder), hint="name another folder")
+    image = found.read().images[0]
+    beside = _sources_beside(found, image)
+    with as_machine_error(folder), placed(found.collection.where):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(folder.parent) as scratch:
+            top = scratch / "project"
+            top.mkdir()
+            beside[-1].unpack(top, LOCK_NAME)
+            request = read_request(top / beside[-1].file, config)
+            _place_files(request, image, scratch)
+            os.rename(top, folder)
+    return folder / beside[-1].file, len(beside)
+
+
+def _sources_beside(found: Found, image: Image) -> tuple[Sources, ...]:
+    beside = read_sources(found, image)
+    if not beside:
+        raise SourceError(
+            "there are no sources beside the image",
+            where=found.collection.where,
+            why="a build puts its lock and its sources beside an image where it is asked to",
+            hint="build it with --sources; or verify its project: modelcrate verify PROJECT --against IMAGE",
+        )
+    if len(beside) > MOST:
+        raise IntegrityError(f"has {len(beside)} sources beside one image", where=found.collection.where)
+    return beside
+
+
 def _rebuild(sources: Sources, found: Found, image: Image | Index, session: Session) -> Rebuilt:
     with scratch_folder() as scratch:
         top = scratch / "project"
@@ -102,7 +142,8 @@ def _rebuild(sources: Sources, found: Found, image: Image | Index, session: Sess
         request = session.read(top / sources.file)
         if request.project.dependencies.project:
             raise IntegrityError("the sources want to run a build of their own (project: true)")
-        given = _place_models(request, image.images[0], scratch)
+        _place_files(request, image.images[0], scratch)
+        given = _given_models(request, image.images[0], scratch)
         project = request.project
         if project.created is None:
             project = replace(project, created=_created(image.images[0]))
@@ -123,22 +164,28 @@ def _created(image: Image) -> datetime | None:
         return None
 
 
-def _place_models(request: Request, image: Image, scratch: Path) -> GivenModels:
-    """Puts the models of an image where its project looks for them. Returns those that it does not look for in its folder."""
+def _place_files(request: Request, image: Image, scratch: Path) -> None:
+    """Puts those models of an image that are files of its project where the project has them."""
+    for model in request.project.models:
+        if isinstance(model, Model):
+            layers = _layers_of(image, model.name, model.version)
+            _move_into(_unpacked(model.name, model.version, layers, scratch), request.folder, model)
+
+
+def _given_models(request: Request, image: Image, scratch: Path) -> GivenModels:
+    """Returns the models of an image that its project has in a workspace or in a hub."""
     lock = read_lock(request.folder / LOCK_NAME)
     registered: dict[AnyModel, tuple[RegisteredModel, tuple[ReadyLayer, ...]]] = {}
     hub: dict[AnyModel, tuple[Model, HubFolder]] = {}
     for model in request.project.models:
         pin = _pin_of(model, lock)
         version = pin.version if pin is not None else model.version or 0
-        layers = _layers_of(image, model.name, version)
         if isinstance(model, RegisteredModel):
+            layers = _layers_of(image, model.name, version)
             ready = tuple(ReadyLayer(each.role, each.name, each.layer, each.blob) for each in layers)
             registered[model] = RegisteredModel(model.name, version), ready
         elif isinstance(model, HubModel):
-            hub[model] = _hub_model(model, pin, layers, scratch)
-        else:
-            _move_into(_unpacked(model.name, version, layers, scratch), request.folder, model)
+            hub[model] = _hub_model(model, pin, _layers_of(image, model.name, version), scratch)
     return GivenModels(registered, hub)
 
 
