@@ -54,7 +54,11 @@ def attest(
         hashes: SHA-256 in hex of models' files that were read on the way.
     """
     options = prepared.request.attestations
+    if options.sources:
+        receipt = _with_sources(prepared, receipt, config)
     sbom = options.wants_sbom(outputs)
+    if not (sbom or options.provenance or options.signer):
+        return receipt  # and no layer is looked at
     images = receipt.image.images
     earlier = () if prepared.request.paranoid else prepared.previous
     key = options.signer.public if options.signer is not None else None
@@ -80,13 +84,6 @@ def attest(
         )
         for each, contents in zip(images, inventories, strict=True)
     )
-    if options.sources:
-        from modelcrate.pipeline.sources import make_sources
-
-        beside = make_sources(described, prepared, config)
-        described = tuple(
-            replace(each, attached=(*each.attached, one)) for each, one in zip(described, beside, strict=True)
-        )
     built = receipt.image
     if isinstance(built, Index):
         own = tuple(maker.artifacts(built.index.descriptor, None))
@@ -94,6 +91,15 @@ def attest(
     else:
         (made,) = described
     return replace(receipt, image=made)
+
+
+def _with_sources(prepared: Prepared, receipt: Receipt, config: Config) -> Receipt:
+    from modelcrate.pipeline.sources import make_sources
+
+    built = receipt.image
+    beside = make_sources(built.images, prepared, config)
+    made = tuple(replace(each, attached=(*each.attached, one)) for each, one in zip(built.images, beside, strict=True))
+    return replace(receipt, image=replace(built, images=made) if isinstance(built, Index) else made[0])
 
 
 def attest_copy(copied: Copy, config: Config) -> Copy:
