@@ -42,11 +42,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    if args.rebuild:
+    path = Path(args.subject)
+    if args.rebuild and not is_project(path):  # a project is rebuilt in any case
         if args.against:
             raise UserError("--rebuild compares with the image that is named", hint="leave --against out")
         return check_rebuild(args.subject, args.key, args.policy, console)
     if args.key or args.policy:
         return signatures.run(args.subject, args.key, args.policy, console)
-    path = Path(args.subject)
     return check_project(path, args.against, console) if is_project(path) else check_image(args.subject, console)
