@@ -1,4 +1,4 @@
-"""The workflow that GitHub runs, judged by zizmor (security) and by GitHub's schemas (check-jsonschema)."""
+"""What CI systems run, ours and our users', judged by zizmor (security) and by the schemas of check-jsonschema."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from support.waiting import HANG
 pytestmark = pytest.mark.interop
 
 GITHUB = REPOSITORY / ".github"
+EXAMPLES = REPOSITORY / "examples" / "ci"
 SCHEMAS = {
-    "github-workflows": [*(GITHUB / "workflows").glob("*.yml")],
+    "github-workflows": [*(GITHUB / "workflows").glob("*.yml"), EXAMPLES / "github.yml"],
+    "github-actions": [REPOSITORY / "action.yml"],
+    "gitlab-ci": [EXAMPLES / "gitlab.yml"],
+    "azure-pipelines": [EXAMPLES / "azure-pipelines.yml"],
     "github-issue-forms": [GITHUB / "ISSUE_TEMPLATE" / name for name in ("fault.yml", "wish.yml")],
     "dependabot": [GITHUB / "dependabot.yml"],
 }
@@ -29,7 +33,8 @@ def judge(name: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_zizmor_finds_nothing() -> None:
-    done = judge("zizmor", "--offline", "--pedantic", "--no-progress", GITHUB)
+    ours = (GITHUB, REPOSITORY / "action.yml", EXAMPLES / "github.yml")
+    done = judge("zizmor", "--offline", "--pedantic", "--no-progress", *ours)
     assert done.returncode == 0, done.stdout
 
 
@@ -39,10 +44,14 @@ def test_zizmor_finds_what_is_wrong(tmp_path: Path) -> None:
         text.replace("run: make check", "run: echo '${{ github.head_ref }}' && make check")
     )
     assert judge("zizmor", "--offline", "--pedantic", "--no-progress", tmp_path / "tests.yml").returncode > 0
+    action = (REPOSITORY / "action.yml").read_text()
+    (tmp_path / "action.yml").write_text(action.replace('-- "$PROJECT"', '-- "${{ inputs.project }}"'))
+    assert judge("zizmor", "--offline", "--pedantic", "--no-progress", tmp_path / "action.yml").returncode > 0
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
-def test_files_are_as_githubs_schemas_want_them(schema: str) -> None:
+def test_files_are_as_their_schemas_want_them(schema: str) -> None:
     assert SCHEMAS[schema]
-    done = judge("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *SCHEMAS[schema])
+    words = ("--regex-variant", "python", "--builtin-schema", f"vendor.{schema}")
+    done = judge("check-jsonschema", *words, *SCHEMAS[schema])
     assert done.returncode == 0, done.stdout + done.stderr

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from modelcrate.cli import build_options
+from modelcrate.cli import build_options, result_files
 from modelcrate.cli.console import Console
 from modelcrate.render.text import receipt_text
 from modelcrate.transports import archive
@@ -35,10 +35,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write the times of the build for Chromium's trace viewer or Perfetto",
     )
+    result_files.arguments(parser)
     build_options.batch_arguments(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
+    result_files.check(args)
     if args.each is not None:
         from modelcrate.cli.build_batch import build_each
 
@@ -49,6 +51,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         from modelcrate.cli.build_report import build_and_report
 
         receipt = build_and_report(args, console).receipt
+    result_files.write(args, receipt)
     if any(archive.is_stdout(each.kind, each.target) for each in receipt.outputs):  # standard output is taken
         console.print_message(receipt_text(receipt, reasons=args.verbose))
     else:

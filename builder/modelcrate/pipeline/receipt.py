@@ -7,6 +7,8 @@ from dataclasses import field
 from typing import Any
 
 from modelcrate.images.image import Deliverable, Image, ImageLayer
+from modelcrate.images.reference import Reference
+from modelcrate.pipeline.request import PUSHED
 from modelcrate.transports.output import Delivered
 from modelcrate_layers.frozen import dataclass
 
@@ -33,6 +35,12 @@ class Receipt:
     def sent_bytes(self) -> int:
         """Bytes that were written to all outputs."""
         return sum(each.sent for each in self.outputs)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """HOST/REPOSITORY@DIGEST in every registry that the image was pushed to."""
+        pushed = (each for each in self.outputs if each.kind == PUSHED)
+        return tuple(str(Reference.parse(each.target).at(each.digest)) for each in pushed)
 
     def json(self) -> dict[str, Any]:
         """Returns the documented receipt (docs/reference/receipt.md)."""

@@ -71,3 +71,29 @@ def test_a_request_that_cannot_be_met_changes_nothing(
     inside: Inside, tmp_path: Path, words: tuple[str, ...], code: int, said: str
 ) -> None:
     inside("build", model_only(tmp_path / "project"), *words).failed(code, said, "nothing was changed")
+
+
+def test_files_for_other_steps_of_a_pipeline(inside: Inside, tmp_path: Path) -> None:
+    project, out = model_only(tmp_path / "project"), tmp_path / "digest"
+    out.write_text("of yesterday")
+    receipt = inside("build", project, "--digest-file", out, "--json").succeeded().json
+    assert out.read_text() == receipt["digest"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--reference-file", "{}/x"), "nothing to name"),
+        (("--digest-file", "{}/nowhere/x"), "is no folder"),
+        (("--digest-file", "/dev/null"), "is no regular file"),
+        (("--digest-file", "{}/x", "--each", "{}/list"), "several projects"),
+    ],
+)
+def test_files_that_cannot_be_written_stop_a_build_before_it(
+    inside: Inside, tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    project = model_only(tmp_path / "project")
+    (tmp_path / "list").write_text(f"{project}\n")
+    words = tuple(each.format(tmp_path) for each in words)
+    inside("build", *([] if "--each" in words else [project]), *words).failed(2, said, "nothing was changed")
+    assert not (tmp_path / "x").exists()
