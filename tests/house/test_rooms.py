@@ -17,6 +17,7 @@ ORDER = (
         for room in (
             *(
                 "cli",
+                "plugins",
                 "lifecycle",
                 "api",
                 "importers",

@@ -32,7 +32,7 @@ from modelcrate_layers.kinds.server import ServerLayer
 from modelcrate_layers.packages.venv import PREFIX
 from modelcrate_layers.tar.listing import CLUTTER, Listing, list_inside, list_path
 from modelcrate_layers.tar.sources import FileRange, UnfetchedFile
-from modelcrate_layers.tar.tree import FILE_MODE, Entry, Kind, show
+from modelcrate_layers.tar.tree import FILE_MODE, Entry, Kind, show, symlink
 
 if TYPE_CHECKING:
     from modelcrate.resolve.hub.folder import HubFolder
@@ -103,7 +103,9 @@ def list_files(
     )
     made = None
     if project.command is not None and project.command.source is not None:
-        made = EntryLayer.of(project.command.argv[0], _command_sources(project, project.command.source, place, rules))
+        program = next(iter(project.command.argv), "sources")
+        listing = _command_sources(project, project.command.source, place, rules)
+        made = EntryLayer.of(program, listing, _alias(project, project.command))
     if entry is not None:
         made = EntryLayer.of(_script_name(project, entry), _sources(project, entry, place, rules))
         rules.check_entry(entry.file, place)
@@ -226,6 +228,14 @@ def command_folder(project: Project) -> str:
     """What the folder of a command's sources is called in the image."""
     assert project.command is not None and project.command.source is not None  # noqa: PT018
     return project.command.source.name or project.name
+
+
+def _alias(project: Project, command: Command) -> tuple[Entry, ...]:
+    """The link to a command's sources from where an orchestrator looks for them."""
+    if command.alias is None:
+        return ()
+    target = os.fsencode(f"{APP_ROOT}/{command_folder(project)}")
+    return (symlink(os.fsencode(str(command.alias).lstrip("/")), target),)
 
 
 def _command_sources(project: Project, source: Path, place: Path, rules: LeftOut) -> Listing:

@@ -488,7 +488,7 @@ def value_of(form: ProjectForm) -> values.Project:
         tests=tuple(_value(values.GoldenTest, each) for each in form.tests),
         server=form.server.origin,
         serving=_serving(form.server, form.request_schema),
-        command=_value(values.Command, form, argv=tuple(form.command)) if form.command else None,
+        command=_value(values.Command, form, argv=tuple(form.command), alias=None) if form.command else None,
     )
 
 

@@ -293,11 +293,13 @@ class Command:
     """A program that the container starts, instead of a server with an entry script.
 
     Attributes:
-        argv: The program and its arguments.
+        argv: The program and its arguments. Empty, which no project file says, where whoever starts the container names the program:
+            the base's entry point stays.
         source: The folder that goes into the image with it.
         ports: The ports that it listens on.
         workdir: The folder in which it starts; None for that of the sources.
         health: The path that answers with 2xx once it is ready; empty for none.
+        alias: Another path of the image that leads to the sources, by a link. No project file says it.
     """
 
     argv: tuple[str, ...]
@@ -305,6 +307,7 @@ class Command:
     ports: tuple[int, ...] = ()
     workdir: PurePosixPath | None = None
     health: str = ""
+    alias: PurePosixPath | None = None
 
 
 DEFAULT_TOLERANCE = 1e-6

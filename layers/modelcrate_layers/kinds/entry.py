@@ -10,23 +10,24 @@ from modelcrate_layers.kinds import Materials, file_inputs
 from modelcrate_layers.kinds.model import ROOT
 from modelcrate_layers.tar import recipe
 from modelcrate_layers.tar.listing import Listing
-from modelcrate_layers.tar.tree import Tree
+from modelcrate_layers.tar.tree import Entry, Tree
 
 
 @dataclass(frozen=True, slots=True)
 class EntryLayer:
-    """`script` for people, and the files of the user's below `ROOT`."""
+    """`script` for people, the files of the user's below `ROOT`, and links elsewhere that lead to them."""
 
     script: str
     sources: Listing = field(repr=False)
     fingerprint: str
+    links: tuple[Entry, ...] = ()
 
     role = "entry"
 
     @classmethod
-    def of(cls, script: str, sources: Listing) -> EntryLayer:
-        """Returns the layer with these files."""
-        return cls(script, sources, recipe.fingerprint(sources.entries))
+    def of(cls, script: str, sources: Listing, links: tuple[Entry, ...] = ()) -> EntryLayer:
+        """Returns the layer with these files and links."""
+        return cls(script, sources, recipe.fingerprint((*sources.entries, *links)), links)
 
     @property
     def name(self) -> str:
@@ -43,7 +44,7 @@ class EntryLayer:
 
     def tree(self) -> Tree:
         """Returns the entries of the layer."""
-        return Tree.of(self.sources.entries, [ROOT])
+        return Tree.of((*self.sources.entries, *self.links), [ROOT, *(link.path for link in self.links)])
 
     def inputs(self) -> tuple[str, ...]:
         """Returns the user's files."""

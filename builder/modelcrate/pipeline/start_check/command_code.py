@@ -67,6 +67,8 @@ class StartedCode:
 
 def started_code(argv: Sequence[str]) -> StartedCode:
     """Returns what a command line starts. What is not known to start Python code is its program alone."""
+    if not argv:
+        return StartedCode("")
     program, rest = PurePosixPath(argv[0]).name, list(argv[1:])
     if program == "env" and rest:
         while len(rest) > 1 and "=" in rest[0]:
