@@ -16,10 +16,11 @@ import yaml
 
 from support import real_registry
 from support.azure import environment
+from support.npm import npm
 from support.shared_command import Modelcrate
 from support.small_projects import model_only
 from support.sources import REPOSITORY
-from support.tools import PATH, cache, call, need
+from support.tools import PATH, call, need
 from support.trusted import judged
 from support.validator import assert_valid_layout
 from support.waiting import HANG
@@ -32,19 +33,6 @@ TEKTON = "@ibm/tekton-lint@1.1.0"
 
 HOSTILE = 'a"; touch "$HOME/ran"; echo $(touch "$HOME/ran") `touch "$HOME/ran"` \'x'
 """A folder's name that is a program wherever it becomes a part of a script."""
-
-
-def npm(package: str, program: str) -> Path:
-    """A program of npm's index, kept in the test cache."""
-    need("node", "npm")
-    folder = cache() / "npm" / re.sub(r"[^\w.-]", "-", package)
-    found = folder / "node_modules" / ".bin" / program
-    if not found.exists():
-        words = ["npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", str(folder), package]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=HANG)
-        if done.returncode or not found.exists():
-            pytest.skip(f"npm can't install {package}: {done.stderr[-300:]}")
-    return found
 
 
 @pytest.fixture

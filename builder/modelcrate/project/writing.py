@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 
 from modelcrate.project.contracts import DEFAULT
+from modelcrate.project.schema import ADDRESS
 from modelcrate.project.serving import Serving
 from modelcrate.project.values import (
     DEFAULT_TOLERANCE,
@@ -38,7 +39,8 @@ _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null",
 _UNSEEN = re.compile("[\x7f-\x9f\xad\u2028\u2029\ufeff\ufffe\uffff]")
 _NOTES_AT = 46
 
-_HEAD = """\
+_HEAD = f"""\
+# yaml-language-server: $schema={ADDRESS}
 # What goes into the image; paths start at the folder of this file. Every key is explained in the reference of modelcrate.
 """
 

@@ -8,14 +8,19 @@ from typing import Any
 import jsonschema
 import pytest
 
-from modelcrate.project.schema import schema, schema_text
+from modelcrate.project.pages import SITE
+from modelcrate.project.schema import ADDRESS, published, schema, schema_text
 from support.projects import as_editors_read
 
 ROOT = Path(__file__).parents[3]
 
 
 def complaints(text: str) -> list[str]:
-    return [fault.message for fault in jsonschema.Draft202012Validator(schema()).iter_errors(as_editors_read(text))]
+    """What the schema says, on which its published form agrees."""
+    document = as_editors_read(text)
+    found = [fault.message for fault in jsonschema.Draft202012Validator(schema()).iter_errors(document)]
+    assert jsonschema.Draft7Validator(published()).is_valid(document) == (not found)
+    return found
 
 
 def test_the_published_schema_is_what_the_code_makes() -> None:
@@ -25,6 +30,36 @@ def test_the_published_schema_is_what_the_code_makes() -> None:
 
 def test_it_is_a_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
+    jsonschema.Draft7Validator.check_schema(published())
+
+
+def test_the_published_form_is_one_that_editors_and_schemastore_take() -> None:
+    """A draft that they know, an address, no schema elsewhere, and one type for each keyword (Ajv's strict mode)."""
+    found = published()
+    assert (found["$schema"], found["$id"]) == ("http://json-schema.org/draft-07/schema#", ADDRESS)
+    assert ADDRESS.removeprefix(SITE) == "docs/reference/modelcrate.schema.json"
+
+    def check(node: Any) -> None:
+        if isinstance(node, list):
+            for each in node:
+                check(each)
+        elif isinstance(node, dict):
+            assert not isinstance(node.get("type"), list), node
+            assert node.get("$ref", "#/definitions/").startswith("#/definitions/")
+            assert "$ref" not in node or len(node) == 1, node
+            assert set(node.get("required", ())) <= set(node.get("properties", node.get("required", ()))), node
+            for key, value in node.items():
+                if key not in ("default", "examples", "enum", "const", "required"):
+                    check(value)
+
+    check(found)
+
+
+def test_a_project_file_that_init_writes_leads_editors_to_it() -> None:
+    from modelcrate.project.values import Project
+    from modelcrate.project.writing import project_text
+
+    assert project_text(Project("a", None)).splitlines()[0] == f"# yaml-language-server: $schema={ADDRESS}"
 
 
 def test_every_key_has_a_description() -> None:

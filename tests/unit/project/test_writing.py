@@ -35,8 +35,8 @@ FULL = Project(
 
 def test_a_small_project_is_a_page_with_help() -> None:
     lines = project_text(SMALL).splitlines()
-    assert lines[0].startswith("# What goes into the image")
-    assert [line.partition("#")[0].rstrip() for line in lines[1:]] == [
+    assert lines[1].startswith("# What goes into the image")
+    assert [line.partition("#")[0].rstrip() for line in lines[2:]] == [
         "name: x",
         "platforms: [linux/amd64]",
         "base: debian",
