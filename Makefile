@@ -59,6 +59,7 @@ mutations: judges
 docs: $(VENV)/.done
 	$(BIN)/python tools/write_schema.py
 	$(BIN)/python tools/write_reference.py
+	$(BIN)/python tools/write_llms.py
 
 image: $(VENV)/.done
 	@$(BIN)/python tools/build_image.py $(IMAGE)

@@ -28,7 +28,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     from mkdocs.structure.files import File, Files
 
     docs = Path(config.docs_dir)
-    found = [ROOT / name for name in ROOT.glob("*.md")]
+    found = [*ROOT.glob("*.md"), ROOT / "llms.txt"]
     found += [
         Path(each.abs_src_path) for each in files if each.abs_src_path and each.abs_src_path.startswith(str(docs))
     ]

@@ -26,6 +26,15 @@ def test_reference_pages_equal_the_code() -> None:
         assert (ROOT / "docs" / "reference" / name).read_text() == text, f"docs/reference/{name} is old: make docs"
 
 
+def test_the_page_for_programs_equals_the_pages() -> None:
+    text = (ROOT / "llms.txt").read_text()
+    assert text == tool("write_llms").text(), "llms.txt is old: make docs"
+    named = set(re.findall(rf"\({re.escape(SITE)}([^)]*)\)", text))
+    there = {str(page.relative_to(ROOT)).removesuffix(".md").removesuffix("README").rstrip("/") for page in PAGES}
+    assert {each.rstrip("/") for each in named} <= there
+    assert len(named) > 40
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):

@@ -11,6 +11,7 @@ from modelcrate.cli.progress import Progress, choose
 from modelcrate.config import Config
 from modelcrate.environment import read_config
 from modelcrate.events import Emit
+from modelcrate.render.colour import colour_error, wants_colour
 from modelcrate.render.printable import json_text, printable
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.errors import CrateError
@@ -75,5 +76,7 @@ class Console:
         count = fault.faults
         number = f"{count} faults, " if count > 1 else ""
         done = f"done before that: {', '.join(self.progress.done)}" if self.progress.done else "nothing was changed"
-        print(printable(f"{fault}\n{number}{done} (exit {fault.exit_code})"), file=sys.stderr, flush=True)
+        text = printable(f"{fault}\n{number}{done} (exit {fault.exit_code})")
+        coloured = wants_colour(self.config.environment, sys.stderr.isatty())
+        print(colour_error(text) if coloured else text, file=sys.stderr, flush=True)
         return fault.exit_code

@@ -97,3 +97,17 @@ def test_files_that_cannot_be_written_stop_a_build_before_it(
     words = tuple(each.format(tmp_path) for each in words)
     inside("build", *([] if "--each" in words else [project]), *words).failed(2, said, "nothing was changed")
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"), [({}, False), ({"FORCE_COLOR": "1"}, True), ({"NO_COLOR": "1"}, False)]
+)
+def test_errors_have_colours_where_they_are_wanted(
+    inside: Inside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], coloured: bool
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "x\x1b[31m").mkdir()
+    said = inside("plan", tmp_path / "x\x1b[31m").err
+    assert ("\x1b[1;31m" in said) is coloured
+    assert "\x1b[31m" not in said.replace("\x1b[1;31m", "")
