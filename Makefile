@@ -11,7 +11,7 @@ REST := tests/properties tests/golden tests/house
 export MODELCRATE_TEST_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modelcrate-tests
 SOURCES := $(shell find builder layers -name '*.py' -o -name '*.asc' 2>/dev/null)
 
-.PHONY: help demo test check measured lint judges bench fuzz mutations docs site image clean
+.PHONY: help demo test check measured lint judges bench fuzz mutations docs site image pex clean
 
 help:
 	@echo 'make demo   build the image of a real model, start it without any engine, ask it for predictions'
@@ -21,6 +21,7 @@ help:
 	@echo 'make fuzz   hostile bytes, steered by coverage, into every parser: SECONDS for each of them, or FUZZ="NAME ..."'
 	@echo 'make mutations   2,000 variants of every known hostile pickle, or COUNT; what passes the gate is loaded in children that may not act'
 	@echo 'make image  modelcrate itself as an image, made by modelcrate: IMAGE="-t NAME" or IMAGE="--push REF"'
+	@echo 'make pex    modelcrate as one file that runs without a network and an installation: OUT=build/modelcrate.pex'
 	@echo 'make docs   write the generated pages anew'
 	@echo 'make site   the documentation as a website, in build/site; a link that leads nowhere is an error'
 
@@ -63,6 +64,9 @@ docs: $(VENV)/.done
 
 image: $(VENV)/.done
 	@$(BIN)/python tools/build_image.py $(IMAGE)
+
+pex: $(VENV)/.done
+	@$(BIN)/python tools/build_pex.py $(or $(OUT),build/modelcrate.pex) $(PEX)
 
 site: $(SITE)/.done
 	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet --strict
