@@ -32,6 +32,41 @@ WRITABLE = "/tmp"  # noqa: S108 - of the container: the one folder that everybod
 
 REQUIREMENTS = "requirements.txt"
 
+_FOLDERS = (
+    "bin",
+    "boot",
+    "home",
+    "lib",
+    "lib32",
+    "lib64",
+    "media",
+    "mnt",
+    "opt",
+    "root",
+    "sbin",
+    "srv",
+    "tmp",
+    "usr",
+    "var",
+)
+_BELOW_USR = (
+    "bin",
+    "include",
+    "lib",
+    "lib32",
+    "lib64",
+    "libexec",
+    "local",
+    "local/bin",
+    "local/lib",
+    "local/sbin",
+    "sbin",
+    "share",
+    "src",
+)
+_FOLDERS_OF_THE_SYSTEM = frozenset((*(f"/{each}" for each in _FOLDERS), *(f"/usr/{each}" for each in _BELOW_USR)))
+_TREES_OF_THE_SYSTEM = ("/dev", "/etc", "/proc", "/run", "/sys", "/var/azureml-app", "/opt/modelcrate")
+
 
 @dataclass(frozen=True, slots=True)
 class RuntimeImage:
@@ -71,7 +106,7 @@ def project_of(image: RuntimeImage) -> Project:
         keys["dependencies"] = {**keys.get("dependencies", {}), "requirements": REQUIREMENTS}
     keys |= {"command": list(image.program) or ["python3"]}
     keys |= {"source": image.source.name} if image.source is not None else {"workdir": WRITABLE}
-    project = parse_project(json.dumps(keys).encode(), f"the settings of {image.name}")
+    project = parse_project(json.dumps(keys, indent=1).encode(), f"the settings of {image.name}")
     assert project.command is not None, "it was named above"
     base = project.base
     if image.base:
@@ -84,7 +119,7 @@ def project_of(image: RuntimeImage) -> Project:
         base = RegistryBase(str(Reference.parse(image.base)), _absolute(image.interpreter))
     path = [str(project.env.get("PYTHONPATH", "")), WRITABLE]
     env = {**project.env, "PYTHONPATH": ":".join(filter(None, path))}
-    command = replace(project.command, argv=tuple(image.program), alias=_absolute(image.alias))
+    command = replace(project.command, argv=tuple(image.program), alias=_alias(image.alias))
     return replace(project, base=base, env=env, command=command)
 
 
@@ -150,10 +185,28 @@ def refuse(what: str, hints: Mapping[str, str], given: Mapping[str, Any]) -> Non
         )
 
 
+def _alias(path: str) -> PurePosixPath | None:
+    """Returns the path of a link to the code; None for an empty one.
+
+    Raises:
+        UserError: The link would stand in the place of a folder that the base or modelcrate has.
+    """
+    found = _absolute(path)
+    if found is not None and (
+        str(found) in _FOLDERS_OF_THE_SYSTEM or any(found.is_relative_to(tree) for tree in _TREES_OF_THE_SYSTEM)
+    ):
+        raise UserError(
+            f"the code can't be in {found}",
+            why="a link to it would stand in the place of a folder of the system",
+            hint="name a folder of its own, such as /app",
+        )
+    return found
+
+
 def _absolute(path: str) -> PurePosixPath | None:
     """Returns a path of the image; None for an empty one."""
     if not path:
         return None
     if not path.startswith("/") or ".." in path.split("/") or not path.strip("/"):
         raise UserError(f"{path!r} is no path of an image", hint="name it from the root, such as /usr/bin/python3")
-    return PurePosixPath(path)
+    return PurePosixPath("/" + path.strip("/"))

@@ -44,6 +44,11 @@ def test_code_that_is_sent_later_has_a_folder_that_can_be_written() -> None:
         (RuntimeImage("a", "not a reference"), "not a reference"),
         (RuntimeImage("a", "b", interpreter="python3"), "no path of an image"),
         (RuntimeImage("a", source=Path("c"), base="b", alias="/x/../etc"), "no path of an image"),
+        (RuntimeImage("a", source=Path("c"), alias="/"), "no path of an image"),
+        (RuntimeImage("a", source=Path("c"), alias="/usr"), "can't be in /usr"),
+        (RuntimeImage("a", source=Path("c"), alias="//usr/./lib/"), "can't be in"),
+        (RuntimeImage("a", source=Path("c"), alias="/etc/app"), "can't be in /etc/app"),
+        (RuntimeImage("a", source=Path("c"), alias="/var/azureml-app/x"), "can't be in"),
         (RuntimeImage("A B"), "A B"),
         (RuntimeImage("a", keys={"env": {"PYTHONHOME": "/x", "A=B": "1"}}), "A=B"),
         (RuntimeImage("a", keys={"platforms": ["windows/amd64"]}), "windows"),
@@ -53,6 +58,12 @@ def test_code_that_is_sent_later_has_a_folder_that_can_be_written() -> None:
 def test_what_no_project_could_say_is_refused(image: RuntimeImage, said: str) -> None:
     with pytest.raises(UserError, match=said):
         project_of(image)
+
+
+def test_a_fault_shows_no_other_setting() -> None:
+    with pytest.raises(UserError) as caught:
+        project_of(RuntimeImage("a", keys={"env": {"TOKEN": "s3cret", "A=B": "1"}}))
+    assert "s3cret" not in str(caught.value)
 
 
 def test_all_settings_that_are_refused_are_named() -> None:
