@@ -23,6 +23,7 @@ def check(project: Project, folder: Path) -> None:
     ours = project.server == "modelcrate"
     variables = refused_variables(project.env, checked_by_server=ours) if served else ()
     faults = [*_leaving(project, folder), *_missing(project, folder), *_entry(project, folder), *variables]
+    faults = faults or [*_in_another_case(project, folder)]
     if faults:
         first, *rest = faults
         first.also = tuple(rest)
@@ -69,6 +70,40 @@ def _missing(project: Project, folder: Path) -> Iterator[CrateError]:
         if not (folder / path).exists():
             hint = _near(path, folder)
             yield SourceError("is named in the project, and is not there", where=str(folder / path), hint=hint)
+
+
+def _in_another_case(project: Project, folder: Path) -> Iterator[CrateError]:
+    """Yields an error for each path that only a file system finds for which `Score.py` and `score.py` are one, as macOS's and Windows' are."""
+    needs, entry, command = project.dependencies, project.entry, project.command
+    named = [model.path for model in project.models if isinstance(model, Model)]
+    named += [path for path in (needs.requirements, needs.pylock, needs.wheelhouse) if isinstance(path, Path)]
+    named += [entry.file] if entry is not None else []
+    named += [command.source] if command is not None and command.source is not None else []
+    for path in named:
+        if (real := _real_case(folder, path)) is not None:
+            yield SourceError(
+                f"is called {real} here",
+                where=str(folder / path),
+                why="this file system takes both for one name, and the container's does not",
+                hint=f"write it as it is: {real}",
+            )
+
+
+def _real_case(folder: Path, path: Path) -> Path | None:
+    """Returns how a path is written on the disk; None where it is written so, or the file system knows capitals apart."""
+    swapped = folder / str(path).swapcase()
+    if path.is_absolute() or str(path).swapcase() == str(path) or not swapped.exists():
+        return None
+    here, real = folder, Path()
+    for part in path.parts:
+        names = os.listdir(here)
+        found = (
+            part
+            if part in names or part == ".."
+            else next((each for each in names if each.lower() == part.lower()), part)
+        )
+        here, real = here / found, real / found
+    return real if real != path else None
 
 
 def _near(path: Path, folder: Path) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Protocol
 
 from modelcrate_layers.content import Blob, Digest
@@ -101,10 +102,13 @@ class DependencyKind(LayerKind, Protocol):
 
 
 def file_inputs(entries: Iterable[Entry], above: bytes) -> tuple[str, ...]:
-    """Returns files as inputs: their paths below `above`, and a few digits of the digest of a small one, or the size of a large one."""
+    """Returns files as inputs: their paths below `above`, and a few digits of the digest of a small one, or the size of a large one.
+
+    They come in the order of a layer, for they stand in the manifest, and a file system lists them in its own.
+    """
     out: list[str] = []
     length = 0
-    for entry in entries:
+    for entry in sorted(entries, key=attrgetter("path")):
         if entry.source is not None:
             large = entry.size > SMALL or length > MAX_DESCRIBED
             version = f"{entry.size} bytes" if large else sha256(entry.source)[:12]
