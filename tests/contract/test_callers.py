@@ -19,9 +19,12 @@ import modelcrate
 from modelcrate.azureml import CondaDependencies, Environment, InferenceConfig, Model, Workspace
 from modelcrate.config import Config
 from modelcrate.home.home_lock import exclusive_home_lock
+from modelcrate.images.layer_list import place_of
 from modelcrate.images.reference import Reference
 from modelcrate.pipeline.session import Session
 from modelcrate.transports.addresses import find
+from modelcrate.security.signing.keys import load_public, write_pair
+from modelcrate.security.signing.layer_lists import read_list
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.registry import RegistryOutput
 from modelcrate_layers.errors import MachineError
@@ -273,3 +276,55 @@ def test_sources_are_asked_for_by_all_callers(tmp_path: Path) -> None:
     beside = [_with_sources(each, project, tmp_path / str(number)) for number, each in enumerate(callers)]
     assert len(set(beside)) == 1
     assert len(beside[0]) == 1, "the sources, and nothing else"
+
+
+Sharing = Callable[[Path, Place, str, str], None]
+"""A caller that is also given a list of shared layers, and the key that signs it."""
+
+
+def share_by_command(project: Path, place: Place, shared: str, key: str) -> None:
+    place.crate("build", project, "--push", place.reference, "--share-layers", shared, "--sign", key).succeeded()
+
+
+def share_by_batch_command(project: Path, place: Place, shared: str, key: str) -> None:
+    place.home.mkdir(parents=True, exist_ok=True)
+    (place.home / "list.txt").write_text(f"{project}\n")
+    words = ("--push", place.reference, "--share-layers", shared, "--sign", key)
+    place.crate("build", "--each", place.home / "list.txt", *words).succeeded()
+
+
+def _share_by_order(project: Path, place: Place, shared: str, key: str, pool: ThreadPoolExecutor | ProcessPoolExecutor) -> None:
+    order = modelcrate.Order(project, push=(place.reference,), share_layers=shared, sign=key)
+    with pool:
+        (outcome,) = modelcrate.build_all([order], pool, place.config)
+    assert outcome.code == 0, outcome.fault
+
+
+def share_by_order_in_a_thread(project: Path, place: Place, shared: str, key: str) -> None:
+    _share_by_order(project, place, shared, key, ThreadPoolExecutor(1))
+
+
+def share_by_order_in_a_process(project: Path, place: Place, shared: str, key: str) -> None:
+    _share_by_order(project, place, shared, key, ProcessPoolExecutor(1, get_context("spawn")))
+
+
+SHARING: list[Sharing] = [
+    share_by_command,
+    share_by_batch_command,
+    share_by_order_in_a_thread,
+    share_by_order_in_a_process,
+]
+
+
+def test_all_share_the_same_layers(registry: Running, tmp_path: Path) -> None:
+    private, public = write_pair(tmp_path / "key", None)
+    project, found = served(tmp_path / "project"), []
+    for number, caller in enumerate(SHARING):
+        shared = f"{registry.host}/sharing/list-{number}"
+        caller(
+            project, Place(tmp_path / f"home-{number}", f"{registry.host}/sharing/image:{number}"), shared, str(private)
+        )
+        with Connections(Config(tmp_path / "looking")) as connections:
+            found.append(read_list(place_of(shared), [load_public(public)], connections))
+    assert len(found[0].paths) >= 2, "the packages and the server"
+    assert all(each == found[0] for each in found)

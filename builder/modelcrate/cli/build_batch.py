@@ -41,6 +41,7 @@ def build_each(args: argparse.Namespace, console: Console) -> int:
             args.test,
             args.max_layer_growth,
             args.sources,
+            str(args.share_layers or ""),
         )
         for folder in folders
     ]

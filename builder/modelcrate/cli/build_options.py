@@ -84,6 +84,13 @@ def reuse_arguments(parser: argparse.ArgumentParser) -> None:
         "--cache-from", action="append", default=[], metavar="IMAGE", help="an image whose layers may be reused"
     )
     parser.add_argument(
+        "--share-layers",
+        type=_list_place,
+        metavar="REPOSITORY",
+        help="take layers of packages that the signed list in HOST/REPOSITORY names, and add those of this image to it; "
+        "the list counts by --sign or --policy",
+    )
+    parser.add_argument(
         "--no-reuse", action="store_true", help="reuse no layer of any image, not even of the pushed tag"
     )
     parser.add_argument("--paranoid", action="store_true", help="read every file and use no cached result")
@@ -111,6 +118,7 @@ def read_request(args: argparse.Namespace, console: Console, session: Session) -
         locked=args.locked,
         reuse=not args.no_reuse,
         cache_from=tuple(args.cache_from),
+        share_layers=args.share_layers,
         paranoid=args.paranoid,
         attestations=attestation_options.read(args, console.config),
         policy=args.policy,
@@ -139,6 +147,12 @@ def build(args: argparse.Namespace, console: Console, emit: Emit | None = None) 
             )
         outputs = request.outputs or (StoreOutput(request.project.name),)
         return session.build(replace(request, outputs=outputs))
+
+
+def _list_place(text: str) -> Reference:
+    from modelcrate.images.layer_list import place_of
+
+    return place_of(text)
 
 
 def _pushed(text: str) -> Reference | str:

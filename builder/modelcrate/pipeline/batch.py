@@ -16,6 +16,7 @@ from typing import Any
 from modelcrate import transports
 from modelcrate.config import Config
 from modelcrate.environment import read_config
+from modelcrate.images.layer_list import place_of
 from modelcrate.images.reference import Reference
 from modelcrate.pipeline.request import AttestationOptions, Request
 from modelcrate.pipeline.session import Session
@@ -52,6 +53,7 @@ class Order:
         test: Whether the image has to pass its golden requests before it is delivered.
         max_layer_growth: The most stored bytes by which a layer may grow; None: what the project says.
         sources: Whether the sources are put beside the image.
+        share_layers: The repository of the signed list by which projects share layers; empty for none.
     """
 
     project: Path
@@ -69,6 +71,7 @@ class Order:
     test: bool = False
     max_layer_growth: int | None = None
     sources: bool = False
+    share_layers: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,4 +211,5 @@ def _request(order: Order, session: Session) -> Request:
         max_size=order.max_size,
         test=order.test,
         max_layer_growth=order.max_layer_growth,
+        share_layers=place_of(order.share_layers) if order.share_layers else None,
     )

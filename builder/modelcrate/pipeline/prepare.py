@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from modelcrate.events import Emit, Notice, time_step
 from modelcrate.images.previous import Previous
@@ -33,6 +33,7 @@ from modelcrate_layers.tar.sources import FileRange
 
 if TYPE_CHECKING:
     from modelcrate.modelfiles.facts import ModelFacts
+    from modelcrate.pipeline.shared_layers import SharedLayers
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Prepared:
         facts: The facts in the models' files that the gates have read.
         given: The project as it was read.
         own: The project's own modules that go with a script which was generated.
+        shared: What the list of shared layers has for it, where the request names one.
     """
 
     request: Request
@@ -58,6 +60,7 @@ class Prepared:
     facts: Mapping[FileRange, ModelFacts] = field(hash=False, repr=False)
     given: Project = field(repr=False)
     own: tuple[Path, ...] = ()
+    shared: SharedLayers | None = field(repr=False, default=None)
 
     def __repr__(self) -> str:
         layers = [each for plan in self.plans for each in plan.layers]
@@ -106,19 +109,42 @@ def prepare(request: Request, connections: Connections, emit: Emit, *, fetch_mod
         _notify(emit, check_imports(project, folder, files, models, world, config.home, bool(completed.needs)))
         _check_base(request, world, connections, emit)
     with time_step("plan", timings, emit):
-        known = None if request.paranoid else KnownLayers.of(config, emit)
-        earlier = _previous(request, connections, emit)
-        plans = _plans(project, world, files, known, earlier)
-        missing = missing_layers(each.taken for plan in plans for each in plan.layers if each.taken is not None)
-        if missing:
-            earlier = {name: tuple(replace(each, missing=missing) for each in found) for name, found in earlier.items()}
-            plans = _plans(project, world, files, known, earlier)
+        planned = _plan_layers(request, world, files, connections, emit)
     if request.limit is not None:
         from modelcrate.pipeline.size_limit import check_plans
 
-        check_plans(plans, request.limit, limit_way_out(request, world))
-    previous = tuple(chain.from_iterable(earlier.values()))
-    return Prepared(request, files, world, plans, previous, lock, timings, passed.facts, given, completed.own)
+        check_plans(planned.plans, request.limit, limit_way_out(request, world))
+    plans, previous, shared = planned
+    return Prepared(request, files, world, plans, previous, lock, timings, passed.facts, given, completed.own, shared)
+
+
+class _Planned(NamedTuple):
+    plans: tuple[Plan, ...]
+    previous: tuple[Previous, ...]
+    shared: SharedLayers | None
+
+
+def _plan_layers(
+    request: Request, world: World, files: compose.Files, connections: Connections, emit: Emit
+) -> _Planned:
+    """Plans all platforms, with the layers that earlier images and the list of shared layers have, as far as their blobs are there."""
+    project = request.project
+    known = None if request.paranoid else KnownLayers.of(connections.config, emit)
+    earlier = _previous(request, connections, emit)
+    plans = _plans(project, world, files, known, earlier)
+    shared = None
+    if request.share_layers is not None:
+        from modelcrate.pipeline.shared_layers import find_shared
+
+        shared = find_shared(request.share_layers, request, plans, connections, emit)
+        earlier = {name: (*found, *shared.previous.get(name, ())) for name, found in earlier.items()}
+        plans = _plans(project, world, files, known, earlier) if shared.previous else plans
+    missing = missing_layers(each.taken for plan in plans for each in plan.layers if each.taken is not None)
+    if missing:
+        earlier = {name: tuple(replace(each, missing=missing) for each in found) for name, found in earlier.items()}
+        plans = _plans(project, world, files, known, earlier)
+        shared = shared.lacking(missing) if shared is not None else None
+    return _Planned(plans, tuple(chain.from_iterable(earlier.values())), shared)
 
 
 def limit_way_out(request: Request, world: World) -> str:

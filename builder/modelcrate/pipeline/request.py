@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from modelcrate.config import Config
 from modelcrate.events import Emit, Notice, ignore_event
+from modelcrate.images.reference import Reference
 from modelcrate.project.opening import open_project
 from modelcrate.project.values import FILE_NAME, Project
 from modelcrate.transports.output import Output
@@ -63,6 +64,7 @@ class Request:
         use_lock: Whether a lock beside the project is read at all; a new lock is made without the old one.
         reuse: Whether layers may be taken from images that exist.
         cache_from: Addresses of images whose layers may be taken, besides those that the outputs name.
+        share_layers: Where the signed list of layers is by which projects share them (see `pipeline.shared_layers`).
         paranoid: Whether every file is read and no remembered result is used.
         attestations: The attestations of the image.
         policy: A policy file that the base has to satisfy.
@@ -79,6 +81,7 @@ class Request:
     use_lock: bool = True
     reuse: bool = True
     cache_from: tuple[str, ...] = ()
+    share_layers: Reference | None = None
     paranoid: bool = False
     attestations: AttestationOptions = AttestationOptions()
     policy: Path | None = None

@@ -32,7 +32,7 @@ from modelcrate.pipeline.hash_tee import HashTee
 from modelcrate.pipeline.locking import check_models, make_lock, measured_models, own_models, remember_build
 from modelcrate.pipeline.pack import DEFAULT_TARGETS, Packer, PackTargets
 from modelcrate.pipeline.plan import Plan
-from modelcrate.pipeline.prepare import Prepared, limit_way_out, prepare
+from modelcrate.pipeline.prepare import Prepared, RepositoryOutput, limit_way_out, prepare
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate.pipeline.request import PUSHED, Request, read_request
 from modelcrate.pipeline.reuse import contradictions
@@ -53,6 +53,8 @@ from modelcrate_layers.frozen import dataclass
 
 if TYPE_CHECKING:
     from modelcrate.registry.credential import Credential
+    from modelcrate_layers.content import Digest
+    from modelcrate_layers.packages.conflicts import LayerPaths
 
 
 @runtime_checkable
@@ -197,7 +199,9 @@ class Session:
             from modelcrate.pipeline.attest import attest
 
             receipt = attest(build.prepared, receipt, places, self.config, build.begun, build.hashes.found)
-        return replace(build, receipt=self._put(receipt, places))
+        delivered = replace(build, receipt=self._put(receipt, places))
+        self._share_layers(delivered, places)
+        return delivered
 
     def _put(self, receipt: Receipt, places: Sequence[Output]) -> Receipt:
         """Puts the image into every output, one after the other; the first that fails ends it."""
@@ -247,10 +251,13 @@ class Session:
         fetcher = open_fetcher(world, self.connections, self.emit)
         changed = any(each.new and each.role == "dependencies" for plan in prepared.plans for each in plan.layers)
         checked = not changed and were_checked_together(prepared.plans, prepared.previous, self.config)
+        elsewhere = {} if checked else self._read_paths(prepared)
         if not checked:
-            fetch_packages(world, fetcher)
+            fetch_packages(world, fetcher, elsewhere)
         packer = self._packer(prepared, fetcher, targets)
-        packed = packer.pack(prepared.plans, None if checked else partial(self._check_packages, world, fetcher))
+        packed = packer.pack(
+            prepared.plans, None if checked else partial(self._check_packages, world, fetcher, elsewhere)
+        )
         if not checked:
             remember_checked(prepared.plans, self.config)
         for text in contradictions(chain.from_iterable(packed), prepared.previous):
@@ -258,10 +265,34 @@ class Session:
         check_models(prepared, own_models(prepared, packed[0]))
         return packed
 
-    def _check_packages(self, world: World, fetcher: PackageFetcher) -> None:
+    def _read_paths(self, prepared: Prepared) -> Mapping[Digest, LayerPaths]:
+        """Returns the paths of known layers whose packages are not here, from the list of shared layers."""
+        place, shared = prepared.request.share_layers, prepared.shared
+        if place is None or shared is None or not shared.listed.images:
+            return {}
+        from modelcrate.pipeline.shared_layers import read_paths
+
+        return read_paths(place, shared, prepared.plans, self.connections, self.emit)
+
+    def _share_layers(self, build: Build, places: Sequence[Output]) -> None:
+        """Adds the layers of an image that was pushed to the list of shared layers, if there is a key to sign it."""
+        prepared = build.prepared
+        place, shared, signer = prepared.request.share_layers, prepared.shared, prepared.request.attestations.signer
+        if place is None or shared is None or signer is None:
+            return
+        pushed = [each.reference for each in places if isinstance(each, RepositoryOutput)]
+        for each in pushed:
+            if each.registry == place.registry:
+                from modelcrate.pipeline.shared_layers import PushedImages, share
+
+                made = PushedImages(build.receipt.image.images, each.repository, prepared.plans, shared)
+                share(place, signer, made, self.connections, self.emit)
+                return
+
+    def _check_packages(self, world: World, fetcher: PackageFetcher, elsewhere: Mapping[Digest, LayerPaths]) -> None:
         """Checks that no two packages own the same file, and reports what a user should know of them."""
-        check_package_conflicts(world, fetcher)
-        for notice in package_notices(world):
+        check_package_conflicts(world, fetcher, elsewhere)
+        for notice in package_notices(world, elsewhere):
             self.emit(Notice(notice))
 
     def _assembled(self, prepared: Prepared, packed: Iterable[tuple[ImageLayer, ...]]) -> Image | Index:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from modelcrate.events import Emit, Notice, ignore_event
@@ -24,7 +25,7 @@ from modelcrate.resolve.requirements import Requirements
 from modelcrate.resolve.resolved_base import ResolvedBase
 from modelcrate.resolve.target import Target
 from modelcrate.transports.connections import Connections
-from modelcrate_layers.content import Platform
+from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import CrateError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import DependencyKind
@@ -33,6 +34,7 @@ from modelcrate_layers.kinds.debian import DebianLayer
 from modelcrate_layers.kinds.debian import environment as debian_environment
 from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.kinds.wheels import WheelsLayer, wheel_layers
+from modelcrate_layers.packages.conflicts import LayerPaths, Owned, are_apart
 from modelcrate_layers.packages.conflicts import check as check_conflicts
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 
 SERVERS = {"modelcrate": ("gunicorn",), "azureml": ("azureml-inference-server-http",)}
 """What the servers that an image may have need, beside the project's own requirements, which may pin it."""
+
+_NONE: Mapping[Digest, LayerPaths] = MappingProxyType({})
 
 SHELL_NEEDS = ("pip",)
 """What an image with a shell has in its environment besides, so that RUN lines can install packages there."""
@@ -139,35 +143,53 @@ def has_wheel(line: str, world: World, connections: Connections) -> bool | None:
     return wheels.has_wheel(line, target, sources.index, sources.uv)
 
 
-def fetch_packages(world: World, fetcher: PackageFetcher) -> None:
-    """Fetches the packages of all dependencies that are not in the cache."""
-    kinds = (kind for each in world.platforms for kind in each.dependencies)
+def fetch_packages(world: World, fetcher: PackageFetcher, besides: Container[Digest] = ()) -> None:
+    """Fetches the packages of all dependencies that are not in the cache. Those of the layers with the keys in `besides` are not needed."""
+    kinds = (kind for each in world.platforms for kind in each.dependencies if kind.key() not in besides)
     fetcher.fetch({each.sha256: each for kind in kinds for each in kind.materials().missing()}.values())
 
 
-def check_package_conflicts(world: World, fetcher: PackageFetcher) -> None:
-    """Checks that no two packages of an image own one file, or reports it where the project allows it. The packages must be fetched.
+def check_package_conflicts(
+    world: World, fetcher: PackageFetcher, elsewhere: Mapping[Digest, LayerPaths] = _NONE
+) -> None:
+    """Checks that no two packages of an image own one file, or reports it where the project allows it.
+
+    Args:
+        world: The packages, which must have been fetched, unless their layers are in `elsewhere`.
+        fetcher: Fetches a package again that is damaged, and one that is elsewhere where its paths don't decide it.
+        elsewhere: Layers by their keys whose packages are not on this machine, with their paths.
 
     Raises:
         UserError: Two own one file; it names them and the file.
     """
-    notices = (notice for each in world.platforms for notice in _conflicts(each, fetcher))
+    notices = (notice for each in world.platforms for notice in _conflicts(each, fetcher, elsewhere))
     _notify(fetcher.emit, dict.fromkeys(notices))
 
 
-def _conflicts(resolved: Resolved, fetcher: PackageFetcher) -> tuple[str, ...]:
-    rule = fetcher.sources.project.dependencies.on_conflict
+def _conflicts(resolved: Resolved, fetcher: PackageFetcher, elsewhere: Mapping[Digest, LayerPaths]) -> tuple[str, ...]:
+    rule, kinds = fetcher.sources.project.dependencies.on_conflict, resolved.dependencies
+    others = [paths for kind in kinds if (key := kind.key()) is not None and (paths := elsewhere.get(key)) is not None]
+    if others:
+        here = tuple(kind for kind in kinds if kind.key() not in elsewhere)
+        if are_apart(_installed(here), others):
+            kinds = here
+        else:
+            fetcher.fetch({each.sha256: each for kind in kinds for each in kind.materials().missing()}.values())
     try:
-        return check_conflicts((owned for kind in resolved.dependencies for owned in kind.installed()), rule)
+        return check_conflicts(_installed(kinds), rule)
     except CrateError:  # of packages as they are, or of damaged ones
-        for kind in resolved.dependencies:
+        for kind in kinds:
             fetcher.supply(kind)
-        return check_conflicts((owned for kind in resolved.dependencies for owned in kind.installed()), rule)
+        return check_conflicts(_installed(kinds), rule)
 
 
-def package_notices(world: World) -> tuple[str, ...]:
-    """Returns what a user should know of the packages, a sentence each. They must have been fetched."""
-    kinds = (kind for each in world.platforms for kind in each.dependencies)
+def _installed(kinds: Iterable[DependencyKind]) -> Iterator[Owned]:
+    return (owned for kind in kinds for owned in kind.installed())
+
+
+def package_notices(world: World, elsewhere: Container[Digest] = ()) -> tuple[str, ...]:
+    """Returns what a user should know of the packages, a sentence each. They must have been fetched, unless their layers are `elsewhere`."""
+    kinds = (kind for each in world.platforms for kind in each.dependencies if kind.key() not in elsewhere)
     return tuple(dict.fromkeys(notice for kind in kinds for notice in kind.notices()))
 
 

@@ -100,6 +100,45 @@ def check(installed: Iterable[Owned], on_conflict: OnConflict = "refuse") -> tup
     return merged.notices()
 
 
+class LayerPaths(NamedTuple):
+    """The paths of a layer that is not here, those of directories with a slash behind them.
+
+    Layers with the same number in `together` were checked with each other before.
+    """
+
+    together: int
+    paths: frozenset[bytes]
+
+
+def owned_paths(installed: Iterable[Owned]) -> frozenset[bytes]:
+    """Returns the paths of what is installed, those of directories with a slash behind them."""
+    return frozenset(each.path + b"/" if each.kind is Kind.DIRECTORY else each.path for _, each in installed)
+
+
+def are_apart(installed: Iterable[Owned], others: Iterable[LayerPaths]) -> bool:
+    """Returns whether packages and layers of others surely have no conflict: no file is in two of them, or a folder in another.
+
+    Where it returns False, the bytes decide: equal files are no conflict.
+    """
+    groups: dict[int, frozenset[bytes]] = {}
+    for each in others:
+        groups[each.together] = groups.get(each.together, frozenset()) | each.paths
+    files, folders = set[bytes](), set[bytes]()
+    for paths in (owned_paths(installed), *groups.values()):
+        own = {path for path in paths if not path.endswith(b"/")}
+        above = {path.rstrip(b"/") for path in paths if path.endswith(b"/")}
+        for path in paths:
+            parent = path.rstrip(b"/").rpartition(b"/")[0]
+            while parent and parent not in above:
+                above.add(parent)
+                parent = parent.rpartition(b"/")[0]
+        if own & files or own & folders or above & files:
+            return False
+        files |= own
+        folders |= above
+    return True
+
+
 def _same(one: Entry, other: Entry) -> bool:
     a, b = one.source, other.source
     if a is None or b is None:

@@ -7,7 +7,7 @@ from itertools import chain
 import pytest
 
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.packages.conflicts import ENVIRONMENT, Owned, check, merge
+from modelcrate_layers.packages.conflicts import ENVIRONMENT, LayerPaths, Owned, are_apart, check, merge, owned_paths
 from modelcrate_layers.tar.sources import Bytes
 from modelcrate_layers.tar.tree import PROGRAM_MODE, directory, file, symlink
 
@@ -74,3 +74,31 @@ def test_neither_the_environment_nor_a_folder_is_ever_replaced(rule: str) -> Non
 def test_folders_and_links_that_are_equal_are_one() -> None:
     both = [directory(SITE + b"d"), symlink(SITE + b"l", b"d")]
     assert len(merge(chain.from_iterable([Owned(name, each) for each in both] for name in ("one", "two"))).files) == 2
+
+
+@pytest.mark.parametrize(
+    ("paths", "apart"),
+    [
+        (["a/x.py"], True),
+        (["b/x.py"], False),
+        (["b"], False),
+        (["b/x.py/y"], False),
+        (["b/"], True),
+        (["b/x.py/"], False),
+    ],
+)
+def test_layers_that_are_not_here_are_apart_where_no_path_is_in_two(paths: list[str], apart: bool) -> None:
+    there = LayerPaths(1, owned_paths(owned("one", "b/x.py", "c/z.py")))
+    here = [
+        Owned("two", directory(path[:-1]) if path.endswith(b"/") else file(path, Bytes(b"")))
+        for path in (SITE + each.encode() for each in paths)
+    ]
+    assert are_apart(here, [there]) is apart
+    if apart is False:  # what is here and what is there change places
+        assert not are_apart(owned("one", "b/x.py"), [LayerPaths(0, owned_paths(here))])
+
+
+def test_layers_that_were_checked_together_are_not_checked_again() -> None:
+    one, two = (LayerPaths(number, frozenset([b"v/__init__.py"])) for number in (0, 1))
+    assert are_apart([], [one, one._replace(paths=one.paths | {b"v/more.py"})])
+    assert not are_apart([], [one, two])
