@@ -293,7 +293,9 @@ def share_by_batch_command(project: Path, place: Place, shared: str, key: str) -
     place.crate("build", "--each", place.home / "list.txt", *words).succeeded()
 
 
-def _share_by_order(project: Path, place: Place, shared: str, key: str, pool: ThreadPoolExecutor | ProcessPoolExecutor) -> None:
+def _share_by_order(
+    project: Path, place: Place, shared: str, key: str, pool: ThreadPoolExecutor | ProcessPoolExecutor
+) -> None:
     order = modelcrate.Order(project, push=(place.reference,), share_layers=shared, sign=key)
     with pool:
         (outcome,) = modelcrate.build_all([order], pool, place.config)
