@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class PackageIndex:
     """`files`: file name to bytes. `hashes`, `metadata`: whether the index tells them. `login`: `user:password` it wants.
 
-    `head`: whether the server takes HEAD. `sent`: bytes of all bodies so far. `got`: the paths whose bodies were sent.
+    `max_age`: seconds for which its answers are fresh; None where it does not say. `head`: whether the server takes HEAD. `sent`: bytes of all bodies so far. `got`: the paths whose bodies were sent.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -29,6 +29,7 @@ class PackageIndex:
     url: str = ""
     log: list[str] = field(default_factory=list)
     metadata: bool = False
+    max_age: int | None = None
     head: bool = True
     sent: int = 0
     got: list[str] = field(default_factory=list)
@@ -116,6 +117,8 @@ def serve(index: PackageIndex) -> Iterator[PackageIndex]:
                 self.send_header("Content-Range", ranged)
             if status == 401:
                 self.send_header("WWW-Authenticate", 'Basic realm="tests"')
+            if index.max_age is not None:
+                self.send_header("Cache-Control", f"max-age={index.max_age}, public")
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

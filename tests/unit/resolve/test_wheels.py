@@ -112,6 +112,17 @@ def test_the_target_decides_and_not_this_machine(served: PackageIndex, uv: Uv, t
     assert names(lock(served, uv, "native", target=target)) == [f"native-1.5-{tag}.whl"]
 
 
+@pytest.mark.parametrize(("max_age", "version"), [(600, "1.0"), (0, "2.0")])
+def test_an_index_whose_answers_are_fresh_is_not_asked_again(uv: Uv, max_age: int, version: str) -> None:
+    """By its own cache headers (RFC 9111): what is fresh needs no request, and what is not is asked for."""
+    with serve(PackageIndex(wheel("told"), metadata=True, max_age=max_age)) as index:
+        assert [each.version for each in lock(index, uv, "told")] == ["1.0"]
+        index.files |= wheel("told", "2.0")
+        index.log.clear()
+        assert [each.version for each in lock(index, uv, "told")] == [version]
+        assert bool(index.log) is (max_age == 0)
+
+
 def test_markers_are_the_targets(served: PackageIndex, uv: Uv) -> None:
     lines = ('tool; platform_machine == "aarch64"', 'app; python_version < "3.12"')
     assert names(lock(served, uv, *lines, target=Target("3.12", "arm64"))) == ["tool-2.0-py3-none-any.whl"]
