@@ -22,9 +22,9 @@ from modelcrate.home.home_lock import exclusive_home_lock
 from modelcrate.images.layer_list import place_of
 from modelcrate.images.reference import Reference
 from modelcrate.pipeline.session import Session
-from modelcrate.transports.addresses import find
 from modelcrate.security.signing.keys import load_public, write_pair
 from modelcrate.security.signing.layer_lists import read_list
+from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.registry import RegistryOutput
 from modelcrate_layers.errors import MachineError

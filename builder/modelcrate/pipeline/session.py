@@ -280,7 +280,7 @@ class Session:
         place, shared, signer = prepared.request.share_layers, prepared.shared, prepared.request.attestations.signer
         if place is None or shared is None or signer is None:
             return
-        pushed = [each.reference for each in places if isinstance(each, RepositoryOutput)]
+        pushed = [each.reference for each in places if isinstance(each, RepositoryOutput) and each.kind == PUSHED]
         for each in pushed:
             if each.registry == place.registry:
                 from modelcrate.pipeline.shared_layers import PushedImages, share
