@@ -30,6 +30,8 @@ class Previous:
     missing: frozenset[Digest] = frozenset()
     found: Found | None = field(repr=False, compare=False, default=None)
     """Where it was found, so that what stands beside it can be read."""
+    partial: bool = False
+    """Whether it is another project's, with some of its layers only: it is no earlier version of the image."""
 
     def by_key(self, key: Digest, codecs: Iterable[Codec]) -> ImageLayer | None:
         """The layer with a key, if it is there, and stored in one of these ways."""

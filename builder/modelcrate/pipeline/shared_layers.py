@@ -111,7 +111,7 @@ def _find(listed: ListedImage, place: Reference, connections: Connections) -> Pr
     found = find(reference, connections)
     image = found.image(listed.platform)
     layers = tuple(each for each in image.layers if each.key in listed.layers)
-    return Previous(str(reference), replace(image, layers=layers), found=found)
+    return Previous(str(reference), replace(image, layers=layers), found=found, partial=True)
 
 
 def _is_shared(kind: LayerKind) -> bool:

@@ -115,6 +115,8 @@ def _page_of_built(
     gathered = gather(layers, config, emit, earlier=previous, known_facts=known)
     earlier: dict[str, Image] = {}
     for each in previous:
+        if each.partial:
+            continue
         earlier.setdefault(str(each.image.platform), each.image)
     beside = image.graph().attached
     facts = image_facts(name, image, gathered, config, artifacts=beside, earlier=earlier, reasons=True)
