@@ -12,6 +12,7 @@ from support import real_registry
 from support.real_registry import Running
 from support.shared_command import Modelcrate
 from support.small_projects import write_project
+from support.tensor_files import drawn_tensors, safetensors
 from support.validator import assert_valid_layout
 
 SCRIPT = """
@@ -144,3 +145,41 @@ def test_what_is_refused(modelcrate: Modelcrate, tmp_path: Path) -> None:
     hostile.write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     assert modelcrate.run("swap-model", image, "--model", hostile, *place).returncode == 3
     assert not (tmp_path / "done").exists()
+
+
+def _adapted(folder: Path, language: str) -> Path:
+    """A base model of 6 MB that all projects have, and an adapter of 30 kB of its own."""
+    project = write_project(
+        folder,
+        f"name: {language}\nbase: scratch\nmodels:\n"
+        "  - {path: base, name: base, version: 1}\n  - {path: adapter, name: adapter, version: 1}\n",
+    )
+    for name, tensors in (
+        ("base", drawn_tensors(1, 6, 1_000_000)),
+        ("adapter", drawn_tensors(len(language), 3, 10_000)),
+    ):
+        (project / name).mkdir()
+        (project / name / "model.safetensors").write_bytes(safetensors(tensors, name))
+    return project
+
+
+@pytest.mark.network
+def test_adapters_over_one_base_model_share_its_layers(
+    modelcrate: Modelcrate, registry: Running, tmp_path: Path
+) -> None:
+    french, german = (_adapted(tmp_path / name, name) for name in ("french", "finnish"))
+    first = modelcrate.json("build", french, "--push", f"{registry.host}/team/adapted:french")
+    second = modelcrate.json("build", german, "--push", f"{registry.host}/team/adapted:finnish")
+    assert [each["outputs"][0]["bytes_sent"] < 100_000 for each in (first, second)] == [False, True]
+    one, other = (layers(modelcrate, f"{registry.host}/team/adapted:{name}") for name in ("french", "finnish"))
+    assert [before == after for before, after in zip(one, other, strict=True)] == [True, False]
+
+    swapped = f"{registry.host}/team/adapted:swapped"
+    done = modelcrate.json(
+        "swap-model", f"{registry.host}/team/adapted:french", "--model", german / "adapter", "--name", "adapter",
+        "-o", f"registry:{swapped}",
+    )  # fmt: skip
+    assert done["sent"] < 100_000
+    assert layers(modelcrate, swapped) == other
+    modelcrate.said("pull", swapped, "-o", f"oci:{tmp_path / 'pulled'}:1")
+    assert_valid_layout(tmp_path / "pulled")
