@@ -117,8 +117,8 @@ def inventory(
         for part in found.parts:
             parts[part.kind, part.name, part.architecture] = (part, layer.layer.diff_id)
         files |= {each.path: each for each in found.files}
-    distro = _distro(image)
-    items = tuple(_item(part, layer, copyrights, _hashes(pins), distro) for _, (part, layer) in sorted(parts.items()))
+    distro, hashes = _distro(image), _hashes(pins)
+    items = tuple(_item(part, layer, copyrights, hashes, distro) for _, (part, layer) in sorted(parts.items()))
     return Inventory(
         name,
         image.manifest.descriptor,
