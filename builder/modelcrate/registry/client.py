@@ -21,7 +21,7 @@ from modelcrate.registry import documents, wire
 from modelcrate.registry.config import RegistryConfig
 from modelcrate.registry.events import Emit, silent
 from modelcrate.registry.pulls import Puller, RemoteBlob, foreign_urls
-from modelcrate.registry.pushes import Pusher, PushResult
+from modelcrate.registry.pushes import SMALL, Pusher, PushResult
 from modelcrate.registry.referrers import Referrers, pages, read_repositories, read_tags
 from modelcrate.registry.sources import Stream
 from modelcrate.registry.transport import RegistryTransport
@@ -142,9 +142,14 @@ class RegistryClient:
         """
         return self._pusher.push(ref, blob, mount_from)
 
-    def push_blobs(self, ref: Reference, blobs: Iterable[Blob], mount_from: Sequence[str] = ()) -> list[PushResult]:
-        """Brings several blobs there at once, small ones first. Returns the results in the order given."""
-        return self._pusher.push_all(ref, blobs, mount_from)
+    def push_blobs(
+        self, ref: Reference, blobs: Iterable[Blob], mount_from: Sequence[str] = (), *, unasked: int = 0
+    ) -> list[PushResult]:
+        """Brings several blobs there at once, small ones first. Returns the results in the order given.
+
+        Blobs of up to `unasked` bytes are sent without a check, because they are probably missing.
+        """
+        return self._pusher.push_all(ref, blobs, mount_from, unasked=unasked)
 
     def begin_blob(self, ref: Reference, blob: Blob) -> None:
         """Starts to send a blob and returns at once. The push that follows waits for it, and raises its error."""
@@ -229,7 +234,7 @@ class RegistryClient:
         cache = self._transport.blobs
         known = cache.known(ref.name, {each.descriptor.digest for each in manifests})
         new = cache.tag_differs(ref.name, ref.target, top.descriptor.digest)
-        sent = self._pusher.push_all(ref, blobs, mount_from, known, new=new)
+        sent = self._pusher.push_all(ref, blobs, mount_from, known, unasked=SMALL if new else 0)
         for child in children:
             self.put_manifest(ref.at(child.descriptor.digest), child.data, child.media_type, blobs=blobs)
         return self.put_manifest(ref, top.data, top.media_type, tags, blobs=blobs), sent

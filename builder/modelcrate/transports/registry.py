@@ -56,6 +56,10 @@ def parse(target: str) -> RegistryOutput:
     return RegistryOutput.of(Reference.parse(target))
 
 
+MAX_UNASKED = 256 << 10
+"""Bytes of a document about an image that has none yet. It names the image, so nobody has sent it before."""
+
+
 @dataclass(frozen=True, slots=True)
 class RegistryOutput:
     """A repository of a registry, and the tag or digest under which the image is put there."""
@@ -148,7 +152,8 @@ def attach(client: RegistryClient, reference: Reference, artifacts: Sequence[Art
     listed = {one.digest for subject in subjects for one in client.referrers(reference.at(subject))}
     collection = RegistryCollection(client, reference)
     new = [_merge_existing(each, collection) for each in artifacts if each.manifest.descriptor.digest not in listed]
-    client.push_blobs(reference, {blob.descriptor.digest: blob for each in new for blob in each.blobs}.values())
+    blobs = {blob.descriptor.digest: blob for each in new for blob in each.blobs}
+    client.push_blobs(reference, blobs.values(), unasked=0 if listed else MAX_UNASKED)
     client.push_referrers(reference, [each.manifest.data for each in new if not each.tag])
     for each in new:
         if each.tag:
