@@ -25,7 +25,7 @@ from modelcrate.resolve.lock import (
 )
 from modelcrate.resolve.lock_inputs import lock_inputs
 from modelcrate.resolve.world import server_requirements
-from modelcrate_layers.content import Digest
+from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.errors import LockedError
 from modelcrate_layers.tar.codec import of_policy
 
@@ -108,7 +108,7 @@ def own_models(prepared: Prepared, layers: Sequence[ImageLayer]) -> tuple[ImageL
 
 def remember_build(prepared: Prepared, made: Image | Index, config: Config) -> None:
     """Stores the packages that an image was made from, so that a later push can attest it."""
-    _builds(config).put(str(made.digest), Lock({}, prepared.world.pins).text())
+    _builds(config).put(str(made.digest), canonical_json(Lock({}, prepared.world.pins).json()))
 
 
 def built_pins(digest: Digest, config: Config) -> Mapping[str, Pins]:

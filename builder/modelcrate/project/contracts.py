@@ -114,6 +114,7 @@ def contract_packages(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(package for name in names for package in _platform(name).packages))
 
 
+@cache
 def server_imports() -> frozenset[str]:
     """Returns the top modules that the files of the server import when they are imported themselves."""
     # by their lines: to parse them took a tenth of a small build, and the server's style has one import a line

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
+from functools import lru_cache
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,14 +130,17 @@ class Lock:
 
     def text(self) -> bytes:
         """Returns the file: JSON, sorted and indented, so that a change of one wheel is a change of one line's neighbourhood."""
-        value = {
+        return json.dumps(self.json(), indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+    def json(self) -> dict[str, Any]:
+        """Returns the lock as the file has it."""
+        return {
             "lock-version": VERSION,
             "asked": dict(self.inputs),
             "platforms": {platform: _pins_json(pins) for platform, pins in self.pins.items()},
             "models": [_model_json(model) for model in self.models],
             "codecs": list(self.codecs),
         }
-        return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"
 
 
 MAX_BYTES = 64 << 20
@@ -164,6 +168,7 @@ def write_lock(path: Path, lock: Lock) -> None:
         write_file(path, lock.text())
 
 
+@lru_cache(4)  # projects of one kind have the same lock, and a batch has many of a kind
 def parse_lock(data: bytes) -> Lock:
     """Returns the lock in the bytes of a lock file.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
@@ -170,4 +170,5 @@ def _texts(value: Mapping[str, Any], *keys: str) -> dict[str, Any]:
 
 
 def _json(pinned: Any, *left_out: str) -> dict[str, Any]:
-    return {key: value for key, value in asdict(pinned).items() if value is not None and key not in left_out}
+    found = {key: getattr(pinned, key) for key in pinned.__slots__ if key not in left_out}
+    return {key: value for key, value in found.items() if value is not None}

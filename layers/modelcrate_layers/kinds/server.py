@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
+from functools import lru_cache
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
@@ -27,8 +28,7 @@ class ServerLayer:
 
     def key(self) -> Digest:
         """Returns the digest of all inputs: the files and the rules of this layer."""
-        listed = [[path, Digest.of(data).hex] for path, data in self.files]
-        return recipe.key(KIND, {"files": listed, "policy": POLICY})
+        return _key(self.files)
 
     def materials(self) -> Materials:
         """Returns no files and no packages: the server is part of this program."""
@@ -43,6 +43,12 @@ class ServerLayer:
     def inputs(self) -> tuple[str, ...]:
         """Returns what decides the layer: the files together, and the rules."""
         return (f"server {self.key().short}", f"rules {writer.POLICY}.{POLICY}")
+
+
+@lru_cache(4)  # many projects of one run have the same server
+def _key(files: tuple[tuple[str, bytes], ...]) -> Digest:
+    listed = [[path, Digest.of(data).hex] for path, data in files]
+    return recipe.key(KIND, {"files": listed, "policy": POLICY})
 
 
 def _mode(data: bytes) -> int:

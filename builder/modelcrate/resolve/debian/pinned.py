@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -67,7 +66,7 @@ class PinnedDeb:
 
     def json(self) -> dict[str, Any]:
         """Returns the pin as the lock writes it."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def parse(cls, value: object) -> PinnedDeb:
