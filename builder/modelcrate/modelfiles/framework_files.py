@@ -48,7 +48,7 @@ class ModelFiles:
         """
         if top.is_file():
             return cls(top, (top.name,), shown or str(top))
-        names = list(islice(_visible(str(top), ""), MAX_FILES + 1))
+        names = list(islice(_visible(str(top)), MAX_FILES + 1))
         if len(names) > MAX_FILES:
             raise UserError(
                 f"has more than {MAX_FILES} files",
@@ -113,13 +113,16 @@ class ModelFiles:
         return tuple(name for name in self.names if self.facts(name).format in formats)
 
 
-def _visible(folder: str, above: str) -> Iterator[str]:
-    """Yields the regular files below a folder by their names from `above` on; hidden ones, and folders behind links, are passed over."""
-    with suppress(PermissionError), os.scandir(folder) as found:
-        for each in found:
-            if each.name.startswith("."):
-                continue
-            if each.is_dir(follow_symlinks=False):
-                yield from _visible(each.path, f"{above}{each.name}/")
-            elif each.is_file():
-                yield above + each.name
+def _visible(top: str) -> Iterator[str]:
+    """Yields the regular files below a folder by their names in it; hidden ones, and folders behind links, are passed over."""
+    waiting = [(top, "")]
+    while waiting:
+        folder, above = waiting.pop()
+        with suppress(PermissionError), os.scandir(folder) as found:
+            for each in found:
+                if each.name.startswith("."):
+                    continue
+                if each.is_dir(follow_symlinks=False):
+                    waiting.append((each.path, f"{above}{each.name}/"))
+                elif each.is_file():
+                    yield above + each.name

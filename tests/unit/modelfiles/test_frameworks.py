@@ -7,6 +7,7 @@ import json
 import pickle
 import runpy
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -254,3 +255,19 @@ def test_the_script_and_the_description_know_the_same_tasks_and_tokenizers() -> 
     script = runpy.run_path(str(TEMPLATES / "transformers_model.py"))
     assert script["TASKS"] == transformers._TASKS
     assert set(script["TOKENIZERS"]) == transformers._TOKENIZERS
+
+
+def test_a_folder_may_be_deeper_than_python_calls_itself(tmp_path: Path) -> None:
+    folders = [tmp_path / "model"]
+    for _ in range(sys.getrecursionlimit() + 100):
+        folders.append(Path(f"{folders[-1]}/d"))
+    for each in folders:
+        each.mkdir()
+    try:
+        (folders[-1] / "weights.txt").write_text("1")
+        found = ModelFiles.of(folders[0])
+        assert found.names == ("d/" * (len(folders) - 1) + "weights.txt",)
+    finally:
+        (folders[-1] / "weights.txt").unlink()
+        for each in reversed(folders):  # which nothing that calls itself can remove
+            each.rmdir()
