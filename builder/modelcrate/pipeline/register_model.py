@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
@@ -17,7 +18,7 @@ from modelcrate.pipeline.pack import Packer, PackTargets
 from modelcrate.pipeline.plan import KnownLayers, plan
 from modelcrate.project.values import DEFAULT_PLATFORM, Gates
 from modelcrate.security.scan.gates import check_part
-from modelcrate.security.scan.guard import VERSION
+from modelcrate.security.scan.guard import VERSION, remember_registered
 from modelcrate.security.scan.parts import ScanPart
 from modelcrate.workspace.backend import VersionExists, WorkspaceBackend, WorkspaceWriter, format_tag, parse_tag
 from modelcrate.workspace.manifest import encode
@@ -131,6 +132,7 @@ def _put(
     writing: WorkspaceWriter, wanted: Registration, version: int, config: Config, now: datetime, emit: Emit
 ) -> ModelRecord:
     listed = files_of(wanted, version)
+    begun = time.time_ns()
     gates = _passed_gates(wanted, listed, emit)
     kinds: tuple[LayerKind, ...] = model_layers(wanted.name, version, listed)
     planned = plan(DEFAULT_PLATFORM, (), kinds, {"model": "auto"}, KnownLayers.of(config))
@@ -139,6 +141,9 @@ def _put(
     artifact = encode(record)
     blobs = [layer.blob for layer in layers]
     writing.publish(format_tag(wanted.name, version), (artifact.config, artifact.manifest), blobs, new=True)
+    if gates:
+        digests = [each.layer.descriptor.digest for each in layers]
+        remember_registered(record.id, digests, listed.entries, begun, config)
     return record
 
 

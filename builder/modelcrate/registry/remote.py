@@ -27,7 +27,9 @@ class Remote:
 
     def owns(self, url: str) -> bool:
         """Returns whether a URL is this registry's own, so that credentials may go there."""
-        return url.startswith(f"{self.origin}/") or origin(url) == origin(self.origin)  # the first for nearly all, for it costs nothing
+        return url.startswith(f"{self.origin}/") or origin(url) == origin(
+            self.origin
+        )  # the first for nearly all, for it costs nothing
 
     def repository(self, name: str, namespace: str | None = None) -> RepositoryAddress:
         """Returns the address of a repository. `namespace` names the origin to a proxying mirror."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -87,6 +88,32 @@ def test_what_was_read_once_is_not_read_again(tmp_path: Path, config: Config) ->
     layers = registered(tmp_path, config, b"N.")
     gate(layers, config)
     assert gate(away(layers, 0), config) == ()
+
+
+def test_what_was_read_when_it_was_registered_here_is_not_read_again_under_the_same_gates(
+    tmp_path: Path, config: Config
+) -> None:
+    backend = open_workspace(str(tmp_path / "workspace"), Connections(config))
+    path = tmp_path / "m.pkl"
+    path.write_bytes(b"N.")
+    time.sleep(0.2)  # from then on another write would show
+    register(backend, Registration("m", path), config, NOON, ignore_event)
+    layers = away(open_layers(backend, get_model(backend, "m", 1)), 0)
+    assert gate(layers, config) == ()
+    for gates, place in ((Gates(secrets="warn"), config), (Gates(), Config(tmp_path / "elsewhere", {}))):
+        with pytest.raises(AssertionError, match="read"):
+            gate(layers, place, gates)
+
+
+def test_what_is_refused_in_a_build_is_not_remembered_when_it_is_registered(tmp_path: Path, config: Config) -> None:
+    backend = open_workspace(str(tmp_path / "workspace"), Connections(config))
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "m.pkl").write_bytes(b"N.")
+    (tmp_path / "m" / "latest").symlink_to("m.pkl")
+    time.sleep(0.2)
+    register(backend, Registration("m", tmp_path / "m"), config, NOON, ignore_event)
+    with pytest.raises(IntegrityError, match="no file of the model's folder"):
+        gate(open_layers(backend, get_model(backend, "m", 1)), config)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from modelcrate_layers.content import Digest, canonical_json, parse_json
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.layer_cache import settled
-from modelcrate_layers.tar.tree import check_paths
+from modelcrate_layers.tar.tree import Entry, Kind, check_paths
 
 VERSION = 16
 """Raised when a gate learns to see something new: what was let through before is then looked at again."""
@@ -73,13 +73,33 @@ def _of_registered(
 
     if not has_to_be_read(layers, gates, VERSION):
         return Findings((), ())
-    question = [VERSION, name, _settings(gates, keys), [str(each.layer.descriptor.digest) for each in layers]]
+    question = _registered_question(name, [each.layer.descriptor.digest for each in layers], gates, keys)
     if (known := _known(passed, question)) is not None:
         return known
     found = check_registered(name, layers, gates, folder)
     if not found.refused:
         passed.put(question, canonical_json(list(found.warned)))
     return found
+
+
+def remember_registered(
+    name: str, layers: Sequence[Digest], entries: Sequence[Entry], begun: int, config: Config
+) -> None:
+    """Records that the gates found nothing in the files of a model that was registered just now, so that builds here need not read it again.
+
+    Args:
+        name: The model, `NAME:VERSION`.
+        layers: The digests of its layers, which were made from those files.
+        entries: The files. Nothing is recorded if one may have changed unseen, or is something that a registered model must not have.
+        begun: When the gates began, in nanoseconds since 1970.
+        config: The settings of this run.
+    """
+    if settled(entries, begun) and all(each.kind in (Kind.FILE, Kind.DIRECTORY) for each in entries):
+        ResultCache(config.home / "gates").put(_registered_question(name, layers, Gates(), []), canonical_json([]))
+
+
+def _registered_question(name: str, layers: Sequence[Digest], gates: Gates, keys: list[str]) -> list[object]:
+    return [VERSION, name, _settings(gates, keys), [str(each) for each in layers]]
 
 
 def _settings(gates: Gates, keys: list[str]) -> list[object]:

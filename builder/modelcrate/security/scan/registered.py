@@ -1,7 +1,7 @@
 """Registered models at the gates: their layers are unpacked into a temporary folder, and read as a model's folder is.
 
-A model whose layers are on this machine is always read, once. One that lies in a registry is read if nothing vouches that it passed the
-gates when it was registered, or if the project names keys. So packaging a registered model moves none of its bytes.
+A model whose layers are on this machine is always read, once: when it is registered here, or else at its first build. One that lies in a
+registry is read if nothing vouches that it passed the gates when it was registered, or if the project names keys. So packaging a registered model moves none of its bytes.
 """
 
 from __future__ import annotations
