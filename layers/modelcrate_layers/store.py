@@ -181,6 +181,11 @@ class Layout:
         with placed(str(self.root / "index.json")):
             return [Descriptor.parse(each) for each in self.index()["manifests"]]
 
+    def named(self) -> dict[str, Any]:
+        """Returns the entries of the index that have a tag, by it. They are not parsed: an index may have thousands, of which one is wanted."""
+        with placed(str(self.root / "index.json")):
+            return {tag: each for each in self.index()["manifests"] if (tag := _tag(each))}
+
     def name(self, descriptor: Descriptor, tag: str | None) -> None:
         """Puts a manifest into the index, under a tag if there is one; what had the tag loses it."""
         with self._locked():
@@ -286,6 +291,13 @@ def as_machine_error(where: Path | str, what: str = "can't be written") -> Itera
 
 def _stamp(path: Path) -> bytes:
     return canonical_json(list(FileRange.of_file(str(path)).stamp))
+
+
+def _tag(entry: Any) -> str:
+    notes = entry.get("annotations") or {} if isinstance(entry, dict) else None
+    if not isinstance(notes, dict) or not isinstance(tag := notes.get(REF_NAME, ""), str):
+        raise IntegrityError(f"has an entry that is no descriptor: {entry!r:.80}")
+    return tag
 
 
 def _replaced(other: dict[str, Any], entry: dict[str, Any], tag: str | None) -> bool:

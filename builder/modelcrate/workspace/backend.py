@@ -74,6 +74,10 @@ class WorkspaceBackend(Protocol):
         """Returns the tags of the repository: all models, with their versions."""
         ...
 
+    def snapshot(self) -> WorkspaceBackend:
+        """Returns the same place for reading many models. What it lists as a whole is read once, and stays as it is now."""
+        ...
+
     def manifest(self, tag: str) -> bytes | None:
         """Returns the bytes of the manifest with a tag, or None."""
         ...

@@ -6,8 +6,8 @@ from typing import Any
 
 from modelcrate.events import Emit
 from modelcrate.images.artifact import EMPTY, make_document
-from modelcrate.workspace.backend import ENVIRONMENTS, VersionExists, WorkspaceBackend, format_tag, parse_tag
-from modelcrate.workspace.find import list_versions, small_blob
+from modelcrate.workspace.backend import ENVIRONMENTS, VersionExists, WorkspaceBackend, format_tag
+from modelcrate.workspace.find import list_versions, small_blob, versions_by_name
 from modelcrate.workspace.record import check_name
 from modelcrate_layers.content import Descriptor, Literal, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError, RegistryError, SourceError
@@ -81,13 +81,12 @@ def get_environment(workspace: WorkspaceBackend, name: str, version: int | None 
 
 def list_environments(workspace: WorkspaceBackend) -> list[RegisteredEnvironment]:
     """Returns the latest version of every environment, by name."""
-    backend = workspace.beside(ENVIRONMENTS)
-    tags = backend.tags()
-    return [_read(backend, name, list_versions(tags, name)[-1]) for name in _names(backend)]
+    backend = workspace.beside(ENVIRONMENTS).snapshot()
+    return [_read(backend, name, versions[-1]) for name, versions in versions_by_name(backend.tags()).items()]
 
 
 def _names(backend: WorkspaceBackend) -> list[str]:
-    return sorted({each[0] for each in map(parse_tag, backend.tags()) if each is not None})
+    return list(versions_by_name(backend.tags()))
 
 
 def _documents(name: str, version: int, definition: bytes) -> tuple[Literal, ...]:

@@ -86,11 +86,12 @@ def read_model(backend: WorkspaceBackend, name: str, version: int) -> ModelRecor
 
 def list_models(backend: WorkspaceBackend, wanted: ModelQuery) -> list[ModelRecord]:
     """Returns the models that meet the conditions, ordered by name, the newest version first."""
-    tags = backend.tags()
-    found = []
-    for name in _names(tags) if wanted.name is None else [check_name(wanted.name)]:
-        for version in sorted(list_versions(tags, name), reverse=True):
-            record = read_model(backend, name, version)
+    if wanted.name is not None:
+        check_name(wanted.name)
+    seen, found = backend.snapshot(), []
+    for name, versions in versions_by_name(seen.tags()).items():
+        for version in reversed(versions) if wanted.name in (None, name) else ():
+            record = read_model(seen, name, version)
             if record is not None and wanted.fits(record):
                 found.append(record)
                 if wanted.latest:
@@ -109,16 +110,20 @@ def list_versions(tags: Iterable[str], name: str) -> list[int]:
     return sorted(each[1] for each in found if each is not None and each[0] == name)
 
 
+def versions_by_name(tags: Iterable[str]) -> dict[str, list[int]]:
+    """Returns the versions of every name, ascending, by name in alphabetical order."""
+    found: dict[str, list[int]] = {}
+    for name, version in sorted(each for each in map(parse_tag, tags) if each is not None):
+        found.setdefault(name, []).append(version)
+    return found
+
+
 def open_layers(backend: WorkspaceBackend, record: ModelRecord) -> tuple[ReadyLayer, ...]:
     """Returns the layers of a model as layers for an image."""
     return tuple(
         ReadyLayer("model", each.name, each.layer, backend.blob(each.layer.descriptor), record.gates)
         for each in record.layers
     )
-
-
-def _names(tags: Iterable[str]) -> list[str]:
-    return sorted({each[0] for each in map(parse_tag, tags) if each is not None})
 
 
 def _has(texts: Mapping[str, str], wanted: Mapping[str, str | None]) -> bool:

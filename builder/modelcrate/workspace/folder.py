@@ -5,10 +5,11 @@ Registrations of one name hold a lock, so two at once get two versions. Registra
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
+from typing import Any
 
 from modelcrate.events import Emit, track_chunks
 from modelcrate.images.sinks import StoreSink
@@ -17,6 +18,7 @@ from modelcrate.transports.output import Output
 from modelcrate.workspace.backend import REPOSITORY, VersionExists
 from modelcrate_layers.atomic import file_lock
 from modelcrate_layers.content import Blob, Descriptor, Digest, Literal
+from modelcrate_layers.errors import placed
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import REF_NAME, FileBlob, Layout, as_machine_error
 
@@ -29,6 +31,8 @@ class FolderBackend:
 
     root: Path
     repository: str = REPOSITORY
+    seen: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """The entries of models by tag, where they were read already."""
 
     def beside(self, repository: str) -> FolderBackend:
         """Returns the same folder for another repository."""
@@ -48,12 +52,19 @@ class FolderBackend:
 
     def tags(self) -> list[str]:
         """Returns the tags of all models."""
-        return [tag for tag, _ in self._entries()]
+        return list(self._entries())
+
+    def snapshot(self) -> FolderBackend:
+        """Returns the same folder with its index read. See `backend.WorkspaceBackend.snapshot`."""
+        return replace(self, seen=self._entries())
 
     def manifest(self, tag: str) -> bytes | None:
         """Returns the bytes of the manifest with a tag, or None."""
-        found = dict(self._entries()).get(tag)
-        return self._layout().read(found) if found is not None else None
+        found = self._entries().get(tag)
+        if found is None:
+            return None
+        with placed(str(self.root / "index.json")):
+            return self._layout().read(Descriptor.parse(found))
 
     def blob(self, descriptor: Descriptor) -> FileBlob:
         """Returns a blob. It is read when its chunks are taken."""
@@ -70,13 +81,15 @@ class FolderBackend:
         """Returns the output for an image of this workspace."""
         return LayoutOutput(self.root, f"{repository}.{tag}")  # not a colon, which separates an address from its tag
 
-    def _entries(self) -> list[tuple[str, Descriptor]]:
-        """Returns the tags of models with their manifests."""
+    def _entries(self) -> Mapping[str, Any]:
+        """Returns the tags of models with their entries in the index."""
+        if self.seen is not None:
+            return self.seen
         if not (self.root / "oci-layout").exists():
-            return []
-        named = [(each.annotations.get(REF_NAME, ""), each) for each in self._layout().manifests()]
+            return {}
         prefix = f"{self.repository}:"
-        return [(name.removeprefix(prefix), each) for name, each in named if name.startswith(prefix)]
+        named = self._layout().named().items()
+        return {name.removeprefix(prefix): each for name, each in named if name.startswith(prefix)}
 
     def _layout(self) -> Layout:
         return Layout.open(self.root)
