@@ -135,7 +135,7 @@ def _installation(one: Wheel, stamp: Stamp, venv: Venv) -> _Installation:
         return _read(one, one.path, stamp, venv)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)  # more wheels than a project has: the three go through all of them one after the other
 def _read(one: Wheel, path: str, stamp: Stamp, venv: Venv) -> _Installation:
     """`path` is where it lies, for wheels are equal wherever they lie."""
     from modelcrate_layers.packages import wheel_install  # imports installer, and with it email and zipfile
