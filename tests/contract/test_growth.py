@@ -12,8 +12,9 @@ import modelcrate
 from modelcrate.config import Config
 from modelcrate.events import ignore_event
 from modelcrate.pipeline.register_model import Registration, register
+from modelcrate.resolve.debian.pinned import PinnedDeb
+from modelcrate.resolve.debian.releases import ARCHIVE
 from modelcrate.resolve.lock import Pins
-from modelcrate.resolve.pinned import PinnedWheel
 from modelcrate.security.sbom.contents import LayerContents
 from modelcrate.security.sbom.installed import InstalledPackage
 from modelcrate.security.sbom.inventory import inventory
@@ -68,10 +69,14 @@ def packages(tmp_path: Path, config: Config) -> Count:
 
     def count(wanted: int) -> int:
         names = [f"part{number}" for number in range(wanted)]
-        wheels = tuple(PinnedWheel(each, "1.0", f"{each}-1.0-py3-none-any.whl", "0" * 64) for each in names)
-        parts = tuple(InstalledPackage("wheel", each, "1.0") for each in names)
+        places = [f"pool/main/p/part/{each}_1.0_all.deb" for each in names]
+        debs = tuple(
+            PinnedDeb(each, "1.0", "all", ARCHIVE, place, "0" * 64, 1)
+            for each, place in zip(names, places, strict=True)
+        )
+        parts = tuple(InstalledPackage("deb", each, "1.0", "all") for each in names)
         known = {image.layers[0].layer.diff_id: LayerContents(parts)}
-        return count_calls(lambda: inventory("x", image, config, Pins(None, (), wheels), known))
+        return count_calls(lambda: inventory("x", image, config, Pins(None, debs, ()), known))
 
     return count
 
