@@ -1,13 +1,14 @@
 """What a build costs by how much there is: files, bytes, wheels, layers, projects. Each over three orders of magnitude, cold and again,
 with a bill of materials.
 
-The bar is an exponent: how the processor's time grows over the last order, once the cost of the smallest is subtracted, which is nearly
+The bar is an exponent: how the processor's time grows over the last step, once the cost of the smallest is subtracted, which is nearly
 all start-up. 1 is in proportion; n log n is 1.06 to 1.1 at these sizes; 2 would be a cost of everything for everything.
 """
 
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ AGAIN = " again"
 
 
 def exponent(what: str, again: str, sizes: Sequence[int]) -> Bar:
-    """Of the last order of magnitude, start-up subtracted. None where the cost does not grow by a tenth of a second (of 10 MB)."""
+    """Of the last step, start-up subtracted. None where the cost does not grow by a tenth of a second (of 10 MB)."""
     first, last, most = sizes[0], sizes[-2], sizes[-1]
 
     def value(found: Outcomes) -> float | None:
@@ -95,7 +96,7 @@ def _wheels(folder: Path, count: int) -> None:
 def _layers(folder: Path, count: int) -> None:
     for number in range(count):
         (folder / f"model{number}").mkdir()
-        (folder / f"model{number}" / "weights.bin").write_bytes(bytes([number]) * MIB)
+        (folder / f"model{number}" / "weights.bin").write_bytes(random.Random(number).randbytes(MIB))
     projects.models(folder, [f"model{number}" for number in range(count)])
 
 
@@ -123,9 +124,9 @@ SCENARIOS = (
     curve(
         "by-layers",
         "so many models of 1 MiB, a layer each, to a layout",
-        (1, 10, 100),
+        (1, 30, 120),
         _layers,
-        "Two orders of magnitude: engines take 127 layers.",
+        "Engines take 127 layers.",
     ),
     curve(
         "by-projects", "so many projects in one process, each to a layout of its own", (1, 10, 100, 1_000), _projects
