@@ -352,6 +352,20 @@ def test_only_layers_that_the_signer_knows_are_listed(small: Team) -> None:
     assert small.listed() == before
 
 
+def test_a_forged_layer_is_not_listed_because_the_list_has_its_key_too(first: Team) -> None:
+    """The list is asked for another layer, and its image has the key of the forged one as well."""
+    where = f"{first.registry.host}/{first.top.name}"
+    first.build(first.machine("was"), first.project("was", "big-a"), "was:1", "--no-reuse")
+    forged = forge(find(f"registry:{where}/was:1", first.connections()).image(), "big-a")
+    parse(f"{where}/grown:1").deliver(forged, first.connections(), ignore_event)
+    receipt = first.build(first.machine("grown"), first.project("grown", "big-a", "big-b"), "grown:1")
+    assert origins(receipt)["big-b 1.0"] == "reused", "by the list"
+    (taken,) = {each["key"] for each in receipt["layers"] if each["name"] == "big-a 1.0"}
+    names = {each.repository.rpartition("/")[2] for each in first.listed().images if Digest.parse(taken) in each.layers}
+    assert names
+    assert "grown" not in names
+
+
 def test_an_image_that_is_gone_is_taken_out(small: Team) -> None:
     (image,) = small.listed().images
     client = small.connections().registries

@@ -58,10 +58,10 @@ class SharedLayers:
     gone: frozenset[Digest] = frozenset()
 
     @property
-    def believed(self) -> frozenset[Digest]:
-        """The keys of layers that may be taken by the list."""
+    def believed(self) -> frozenset[tuple[Digest | None, Digest]]:
+        """The layers that may be taken by the list: their keys, and the digests that its images have for them."""
         images = (one.image for found in self.previous.values() for one in found)
-        return frozenset(each.key for image in images for each in image.layers if each.key is not None)
+        return frozenset((each.key, each.descriptor.digest) for image in images for each in image.layers)
 
     def lacking(self, missing: Collection[Digest]) -> SharedLayers:
         """Returns the same where these blobs have vanished from the registry: the images that name them count as gone."""
@@ -232,8 +232,10 @@ def _listed(
     layers: dict[Digest, Descriptor] = {}
     for each in image.layers:
         kind = kinds.get(each.key)
-        if each.key is None or kind is None or (each.origin == "reused" and each.key not in pushed.shared.believed):
+        if each.key is None or kind is None:
             continue
+        if each.origin == "reused" and (each.key, each.descriptor.digest) not in pushed.shared.believed:
+            continue  # of the project's own tag or of --cache-from: bytes that nobody has signed
         if each.key in there:
             layers[each.key] = there[each.key]
         elif kind.role != "dependencies" or not kind.materials().missing():

@@ -105,6 +105,8 @@ def _walk(
         yield _file(top, under, status)
         return
     yield directory(under)
+    # as the items below are spelled: those of `.` begin with `./`, and what a folder is called decides nothing
+    skip = frozenset(os.path.join(top, os.path.relpath(each, top)) for each in skip)
     folders = [(top, under)]
     count = 0
     encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()

@@ -45,6 +45,16 @@ def test_a_folder_is_listed_below_its_name(source: Path) -> None:
     assert Tree.of(found.entries, [b"app"])
 
 
+def test_how_a_folder_is_called_decides_nothing(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`.` has items that begin with `./`; what is passed over is passed over under each of its names."""
+    monkeypatch.chdir(source.parent)
+    whole = paths(list_inside(source, b"app", skip=frozenset({str(source / "deep"), str(source / "score.py")})))
+    assert whole == {b"app", b"app/empty"}
+    assert paths(list_inside(Path("src"), b"app", skip=frozenset({"src/deep", str(source / "score.py")}))) == whole
+    monkeypatch.chdir(source)
+    assert paths(list_inside(Path(), b"app", skip=frozenset({"deep", "./score.py"}))) == whole
+
+
 def test_what_a_folder_holds_is_listed_below_another_name(source: Path) -> None:
     assert b"app/score.py" in paths(list_inside(source, b"app"))
     assert b"src/score.py" in paths(list_path(source, b""))
