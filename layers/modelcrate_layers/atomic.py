@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,7 +38,15 @@ class Incoming:
         write_all(self.handle, data)
 
     def keep(self, path: Path) -> None:
-        """Gives the complete file its name, in the place of what had it."""
+        """Gives the complete file its name, in the place of what had it.
+
+        Raises:
+            FileExistsError: A device, a pipe or a socket has it, or a link to one: nobody wants /dev/stdout replaced.
+        """
+        with suppress(FileNotFoundError):
+            mode = os.stat(path).st_mode  # through links
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                raise FileExistsError(errno.EEXIST, "is no regular file, and is not replaced", str(path))
         self._complete()
         if not self.hidden.exists():
             os.link(f"/proc/self/fd/{self.handle}", self.hidden, src_dir_fd=self.handle)  # linkat(2), AT_SYMLINK_FOLLOW

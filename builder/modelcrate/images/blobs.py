@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import field
 
 from modelcrate_layers.content import Descriptor
+from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.store import Layout
@@ -32,7 +34,14 @@ class DeferredBlob:
     def chunks(self, start: int = 0) -> Iterator[bytes]:
         """Yields the bytes from `start` on: from the store, or else made again once the sources have been fetched."""
         if self.store.intact(self.descriptor):
-            yield from self.store.blob(self.descriptor).chunks(start)
-            return
+            stored: Iterator[bytes] = iter(())
+            first = b""
+            with suppress(CrateError):  # a prune of another process may be faster than the first read
+                stored = self.store.blob(self.descriptor).chunks(start)
+                first = next(stored, b"")
+            if first:
+                yield first
+                yield from stored
+                return
         self.fetch(self.kind)
         yield from RecipeBlob(Recipe.of(self.kind.tree(), self.layer.codec), self.layer).chunks(start)

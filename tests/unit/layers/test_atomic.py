@@ -45,6 +45,18 @@ def test_the_first_of_two_equal_files_stays_and_its_stamp_does_not_change(folder
     assert os.listdir(folder) == ["name"]
 
 
+def test_no_file_takes_the_place_of_a_device_or_a_pipe(folder: Path) -> None:
+    """`--html /dev/stdout`, run as root, once replaced that link for the whole machine."""
+    os.mkfifo(folder / "pipe")
+    (folder / "link").symlink_to("/dev/null")
+    for name in ("pipe", "link"):
+        with pytest.raises(FileExistsError, match="no regular file"):
+            write_file(folder / name, b"bytes")
+    assert (folder / "pipe").is_fifo()
+    assert os.readlink(folder / "link") == "/dev/null"
+    assert sorted(os.listdir(folder)) == ["link", "pipe"]
+
+
 def test_a_file_that_is_not_kept_was_never_there(folder: Path) -> None:
     with incoming(folder) as file:
         file.write(b"some bytes")
