@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from modelcrate.bundles.notes import BLOBS, NOTES, PIECES, Notes, Rebuild, image_name, member, package_member
 from modelcrate.bundles.parts import Parts, find_parts
@@ -29,6 +29,7 @@ from modelcrate.images.manifests import ArtifactFilter
 from modelcrate.images.reading import Found
 from modelcrate.resolve.pinned import Pinned
 from modelcrate_layers.content import (
+    CHUNK,
     MAX_JSON,
     Blob,
     Descriptor,
@@ -39,7 +40,7 @@ from modelcrate_layers.content import (
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.packages.pinned import Package
-from modelcrate_layers.tar.reader import Limits, Place, index_tar
+from modelcrate_layers.tar.reader import LIMITS, Limits, Place, index_tar
 from modelcrate_layers.tar.tree import show
 
 MAX_NOTES = 64 << 20
@@ -80,6 +81,7 @@ class Bundle:
         try:
             with parts.open() as file:
                 members = index_tar(file, Limits(members=MAX_MEMBERS))
+                _refuse_rest(file)
             return cls._of(parts, members)
         except IntegrityError as fault:
             raise IntegrityError(fault.what, where=fault.where or parts.where, why=fault.why, hint=fault.hint) from None
@@ -245,6 +247,18 @@ def _range(blob: Blob, offset: int, size: int) -> Iterator[bytes]:
     while size and (chunk := next(chunks, b"")):
         yield chunk[:size]
         size -= min(size, len(chunk))
+
+
+def _refuse_rest(file: BinaryIO) -> None:
+    """Refuses bytes behind the end of a tar, where the file stands: a part of another bundle, for instance."""
+    size = 0
+    while chunk := file.read(CHUNK):
+        size += len(chunk)
+        if size > LIMITS.trailer or chunk.strip(b"\0"):
+            raise IntegrityError(
+                "has bytes behind its end",
+                hint="are all of its parts of one bundle? NAME.sha256 has the hashes of the parts",
+            )
 
 
 def _json(parts: Parts, members: Mapping[bytes, Place], name: str, limit: int) -> dict[str, Any]:

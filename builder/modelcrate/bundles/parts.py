@@ -1,7 +1,7 @@
 """A bundle as one file, or as parts that are read as if they were one.
 
 The parts of `FILE` are `FILE.001`, `FILE.002` and so on: `cat FILE.0*` is the whole. `FILE.sha256` has their hashes, as sha256sum writes
-and checks them.
+and checks them; where it is there, the parts are those that it names, and no others that lie beside them.
 """
 
 from __future__ import annotations
@@ -106,7 +106,8 @@ def find_parts(path: Path) -> Parts:
     there = sorted(path.parent.glob(f"{glob.escape(path.name)}.[0-9][0-9][0-9]"))
     if not there:
         raise SourceError("there is no such bundle", where=str(path), hint="name its file, or one of its parts")
-    wanted = dict.fromkeys([*_listed(path), *(_part(path, number) for number in range(1, len(there) + 1))])
+    listed = _listed(path)
+    wanted = sorted({*listed, *(_part(path, number + 1) for number in range(len(listed or there)))})
     if missing := [each.name for each in wanted if each not in there]:
         raise SourceError(
             f"parts of the bundle are missing: {', '.join(missing[:8])}",
@@ -117,7 +118,7 @@ def find_parts(path: Path) -> Parts:
 
 
 def write_parts(path: Path, chunks: Iterable[bytes], size: int) -> tuple[Path, ...]:
-    """Writes parts and the file with their hashes: all of them, or none.
+    """Writes parts and the file with their hashes: all of them, or none. Further parts of an earlier bundle of this name are removed.
 
     Args:
         path: What they are called after.
@@ -128,10 +129,15 @@ def write_parts(path: Path, chunks: Iterable[bytes], size: int) -> tuple[Path, .
         The paths of the parts.
 
     Raises:
-        UserError: There would be too many.
+        UserError: There would be too many, or a file of this name would be read instead of them.
         MachineError: One can't be written.
     """
+    if path.exists():
+        raise UserError(
+            f"{path} is there, and would be read instead of its parts", hint="remove it, or name another file with -o"
+        )
     folder, lines = path.absolute().parent, []
+    earlier = set(_listed(path))  # only these: another file may have such a name
     with as_machine_error(path), ExitStack() as stack:
         files: list[Incoming] = []
         for part in _cut(chunks, size):
@@ -147,6 +153,9 @@ def write_parts(path: Path, chunks: Iterable[bytes], size: int) -> tuple[Path, .
         for file, part_path in zip(files, paths, strict=True):
             file.keep(part_path)
         write_file(_sums(path), "".join(lines).encode())
+        for number in range(len(files) + 1, MAX_PARTS + 1):
+            if (left := _part(path, number)) in earlier:
+                left.unlink(missing_ok=True)
     return paths
 
 
@@ -169,12 +178,13 @@ def _cut(chunks: Iterable[bytes], size: int) -> Iterator[Iterator[bytes]]:
 
 
 def _listed(path: Path) -> list[Path]:
-    """Returns the parts that the file with the hashes names, if it is there."""
+    """Returns the parts that the file with the hashes names, if it is there. It may have the hashes of other files, too."""
     sums = _sums(path)
     if not sums.exists():
         return []
     text = read_source(sums).decode("utf-8", "replace")
-    return [path.parent / match[2] for line in text.splitlines() if (match := _SUM.fullmatch(line))]
+    named = [match[2] for line in text.splitlines() if (match := _SUM.fullmatch(line))]
+    return [path.parent / name for name in named if _PART.fullmatch(name)]
 
 
 def _part(path: Path, number: int) -> Path:

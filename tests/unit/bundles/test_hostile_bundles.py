@@ -280,6 +280,16 @@ def test_two_images_that_would_get_one_name(tmp_path: Path) -> None:
         loaded(path, tmp_path, "registry:127.0.0.1:1")
 
 
+def test_bytes_behind_the_end(tmp_path: Path) -> None:
+    path = bundle(tmp_path, documents())
+    data = path.read_bytes()
+    path.write_bytes(data + bytes(1 << 20))
+    Bundle.open(path)
+    path.write_bytes(data + bytes(1 << 20) + b"x")
+    with pytest.raises(IntegrityError, match="has bytes behind its end"):
+        Bundle.open(path)
+
+
 @pytest.mark.parametrize("data", [b"", b"no tar at all", bytes(10_240), b"\x1f\x8b\x08 packed"])
 def test_what_is_no_bundle(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(data)

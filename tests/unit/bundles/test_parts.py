@@ -52,6 +52,34 @@ def test_a_missing_part_is_named(number: int, tmp_path: Path) -> None:
         find_parts(path)
 
 
+def test_fewer_parts_over_more(tmp_path: Path) -> None:
+    (tmp_path / "a.bundle.100").write_text("of the user, not of a bundle")
+    path = written(tmp_path, 1_500)
+    assert len(find_parts(path).files) == 7
+    written(tmp_path, 6_000)
+    names = ["a.bundle.001", "a.bundle.002", "a.bundle.100", "a.bundle.sha256"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == names
+    found = find_parts(path)
+    assert b"".join(found.chunks(0, found.size)) == DATA
+
+
+def test_parts_that_the_hashes_do_not_name_are_not_read(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    (tmp_path / "a.bundle.005").write_bytes(b"of an earlier bundle")
+    with (tmp_path / "a.bundle.sha256").open("a") as sums:
+        sums.write(f"{hashlib.sha256(b'').hexdigest()}  notes.txt\n")
+    assert find_parts(path).size == len(DATA)
+    (tmp_path / "a.bundle.sha256").unlink()
+    assert find_parts(path).size == len(DATA) + 20
+
+
+def test_parts_beside_a_whole_bundle_of_the_name(tmp_path: Path) -> None:
+    (tmp_path / "a.bundle").write_bytes(b"earlier")
+    with pytest.raises(UserError, match="would be read instead of its parts"):
+        written(tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.bundle"]
+
+
 def test_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="there is no such bundle"):
         find_parts(tmp_path / "a[1].bundle")
