@@ -16,7 +16,8 @@ from modelcrate.home.folder import check_home, open_store
 from modelcrate.images.artifact import list_blobs, read_artifact_index_location
 from modelcrate.images.image import Copy
 from modelcrate.images.reading import Found
-from modelcrate.images.reference import is_registry
+from modelcrate.images.reference import Reference, is_registry
+from modelcrate.maintenance.rebase import BASE_DIGEST
 from modelcrate.resolve.pinned import Pinned
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered, Output
@@ -29,6 +30,11 @@ from modelcrate_layers.store import as_machine_error
 
 AT_ONCE = 16
 """Blobs that a target is asked for at a time."""
+
+UNSIGNED = (
+    "no signature is about the packages and tools of the bundle: a build takes a package only by the hash in its lock, "
+    "and `bundle show` prints the digests of tools"
+)
 
 Check = Callable[[Found, str], object]
 """Raises an error for an image that is not to be loaded; it gets the image and its name."""
@@ -46,7 +52,7 @@ def load_bundle(
         target: `store`; or `registry:HOST[/PREFIX]`, where images get the repositories of their names, below the prefix.
         connections: The open connections.
         emit: Gets the progress.
-        check: Called for every image before any is written.
+        check: Called before any image is written, for every image but the bases that a checked one names by their digests.
 
     Returns:
         What was written, an entry an image.
@@ -62,8 +68,9 @@ def load_bundle(
         _refuse_lacking(bundle, receiver, target)
         images = {name: bundle.found(name, receiver) for name in bundle.images}
         if check is not None:
-            for name, found in images.items():
-                check(found, name)
+            _check_images(images, check)
+            if bundle.notes.packages or bundle.notes.tools:
+                emit(Notice(UNSIGNED))
         outputs = {name: receiver.output(name) for name in images}
         _refuse_meeting(bundle, outputs)
         copies = {name: found.copy() for name, found in images.items()}
@@ -76,6 +83,29 @@ def load_bundle(
             done.append(outputs[name].deliver(copy, connections, emit))
             emit(Done(f"{done[-1].kind} {done[-1].target}"))
         return tuple(done)
+
+
+def _check_images(images: Mapping[str, Found], check: Check) -> None:
+    """Checks all images but the bases of checked ones: who signs an image signs the digest of its base, which is all that it is called by."""
+    plain = {name: Reference.parse(name) for name in images}
+    named: set[str] = set()
+    for name in sorted(images, key=lambda each: _is_digest_alone(plain[each])):  # bases behind the images on them
+        found = images[name]
+        if not (_is_digest_alone(plain[name]) and str(found.descriptor.digest) in named):
+            check(found, name)
+            named.update(_bases(found))
+
+
+def _is_digest_alone(reference: Reference) -> bool:
+    return reference.tag is None and reference.digest is not None
+
+
+def _bases(found: Found) -> Iterator[str]:
+    """Yields the digests that the manifests of an image name as those of their bases."""
+    for each in found.members() or (found.descriptor,):
+        notes = Found(found.collection, each).document().get("annotations")
+        if isinstance(notes, dict) and isinstance(digest := notes.get(BASE_DIGEST), str):
+            yield digest
 
 
 def _check_tools(bundle: Bundle) -> None:

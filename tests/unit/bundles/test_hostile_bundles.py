@@ -13,12 +13,13 @@ import pytest
 
 from modelcrate.bundles.bundle import Bundle
 from modelcrate.bundles.inventory import read_inventory
-from modelcrate.bundles.load import load_bundle
+from modelcrate.bundles.load import Check, load_bundle
 from modelcrate.bundles.notes import MAX_LEFT_OUT, MAX_PACKAGES, NOTES
 from modelcrate.bundles.receivers import StoreReceiver
 from modelcrate.environment import read_config
 from modelcrate.events import ignore_event
 from modelcrate.home.folder import open_store
+from modelcrate.images.reading import Found
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Descriptor, Digest, MediaType, canonical_json
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError
@@ -254,11 +255,11 @@ def test_hostile_packages_are_refused(kind: str, tmp_path: Path) -> None:
     assert not [path for path in (tmp_path / "home" / "cache").rglob("*") if path.is_file()]
 
 
-def loaded(path: Path, folder: Path, target: str = "store") -> None:
+def loaded(path: Path, folder: Path, target: str = "store", check: Check | None = None) -> None:
     config = replace(read_config(), home=folder / "home")
     store = open_store(config)
     store.add([OLD], parsed(OLD))
-    load_bundle(path, target, Connections(config), ignore_event)
+    load_bundle(path, target, Connections(config), ignore_event, check)
 
 
 def test_bytes_that_belong_to_no_image(tmp_path: Path) -> None:
@@ -266,6 +267,64 @@ def test_bytes_that_belong_to_no_image(tmp_path: Path) -> None:
     surplus = {f"blobs/sha256/{Digest.of(b'x').hex}": b"x"}
     with pytest.raises(IntegrityError, match="belong to none of its images"):
         loaded(bundle(tmp_path, documents(), **surplus), tmp_path)
+
+
+def refused_unless(signed: Digest, asked: list[str]) -> Callable[[Found, str], None]:
+    def check(found: Found, name: str) -> None:
+        asked.append(name)
+        if found.descriptor.digest != signed:
+            raise IntegrityError(f"{name} is not signed")
+
+    return check
+
+
+def with_base(folder: Path, base_name: str, annotations: Any) -> tuple[Path, Digest]:
+    """A signed image, and one that it may name as its base. The base is listed first."""
+    image = json.loads(MANIFEST) | {"annotations": annotations}
+    data = canonical_json(image)
+    told = documents()
+    told["index.json"]["manifests"][0]["annotations"][REF_NAME] = base_name
+    told["index.json"]["manifests"].append(
+        descriptor(data, MediaType.MANIFEST, annotations={REF_NAME: "a.example/on-it:1"})
+    )
+    return bundle(folder, told, **{f"blobs/sha256/{Digest.of(data).hex}": data}), Digest.of(data)
+
+
+BASE = Digest.of(MANIFEST)
+NAMED = {"org.opencontainers.image.base.digest": str(BASE)}
+
+
+def test_a_base_needs_no_signature_of_its_own(tmp_path: Path) -> None:
+    path, signed = with_base(tmp_path, f"a.example/b@{BASE}", NAMED)
+    asked: list[str] = []
+    loaded(path, tmp_path, check=refused_unless(signed, asked))
+    assert asked == ["a.example/on-it:1"]
+    assert len(open_store(replace(read_config(), home=tmp_path / "home")).manifests()) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "annotations"),
+    [
+        (f"a.example/b@{BASE}", {}),
+        (f"a.example/b@{BASE}", {"org.opencontainers.image.base.digest": str(Digest.of(b"x"))}),
+        (f"a.example/b@{BASE}", {"org.opencontainers.image.base.digest": [str(BASE)]}),
+        (f"a.example/b@{BASE}", [str(BASE)]),
+        ("a.example/b:1", NAMED),
+        ("a.example/b", NAMED),
+        (f"a.example/b:1@{BASE}", NAMED),
+    ],
+)
+def test_what_no_signed_image_names_by_its_digest_is_no_base(name: str, annotations: Any, tmp_path: Path) -> None:
+    path, signed = with_base(tmp_path, name, annotations)
+    with pytest.raises(IntegrityError):
+        loaded(path, tmp_path, check=refused_unless(signed, []))
+    assert not open_store(replace(read_config(), home=tmp_path / "home")).manifests()
+
+
+def test_images_that_call_each_other_their_base_are_checked(tmp_path: Path) -> None:
+    path, _ = with_base(tmp_path, f"a.example/b@{BASE}", NAMED)
+    with pytest.raises(IntegrityError, match="is not signed"):
+        loaded(path, tmp_path, check=refused_unless(BASE, []))
 
 
 def test_two_images_that_would_get_one_name(tmp_path: Path) -> None:
