@@ -20,7 +20,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from modelcrate.bundles.notes import BLOBS, NOTES, PIECES, Notes, Rebuild, image_name, member, package_member
+from modelcrate.bundles.notes import (
+    BLOBS,
+    NOTES,
+    PIECES,
+    Notes,
+    Rebuild,
+    image_name,
+    member,
+    package_member,
+    refuse_many,
+)
 from modelcrate.bundles.parts import Parts, find_parts
 from modelcrate.bundles.pieces import Step
 from modelcrate.bundles.receivers import Receiver
@@ -126,13 +136,15 @@ class Bundle:
         return self.file(name, Descriptor("application/octet-stream", Digest("sha256", package.sha256), size))
 
     def surplus(self, wanted: Iterable[Digest]) -> list[str]:
-        """Returns the blobs that are in it, whole or as pieces, and that none of its images has.
+        """Returns the blobs that are in it, whole, as pieces or as steps, and that none of its images has.
 
         Args:
             wanted: The digests of all blobs of its images.
         """
         known = {member(folder, digest) for digest in wanted for folder in (BLOBS, PIECES)}
-        return [show(name) for name in self.members if name.startswith((b"blobs/", b"pieces/")) and name not in known]
+        made = (member(PIECES, digest) for digest in self.notes.rebuilds)
+        there = dict.fromkeys([*self.members, *made])
+        return [show(name) for name in there if name.startswith((b"blobs/", b"pieces/")) and name not in known]
 
     def found(self, name: str, receiver: Receiver) -> Found:
         """Returns an image of the bundle, one of `images`. What the bundle leaves out is the receiver's."""
@@ -265,7 +277,10 @@ def _json(parts: Parts, members: Mapping[bytes, Place], name: str, limit: int) -
     place = members.get(name.encode())
     if place is None or place.size > limit:
         raise IntegrityError(f"has no {name}, or one of more than {limit} bytes")
-    value = parse_json(b"".join(parts.chunks(place.offset, place.size)), limit=limit)
+    data = b"".join(parts.chunks(place.offset, place.size))
+    if name == NOTES:
+        refuse_many(data)
+    value = parse_json(data, limit=limit)
     if not isinstance(value, dict):
         raise IntegrityError(f"has an {name} that is no object")
     return value

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modelcrate.bundles.additions import Additions, gather, stored
 from modelcrate.bundles.inventory import Inventory, has_pieces, list_pieces
-from modelcrate.bundles.notes import NOTES, PACKAGES, TOOLS, Notes, Rebuild, package_member
+from modelcrate.bundles.notes import MAX_STEPS, NOTES, PACKAGES, TOOLS, Notes, Rebuild, package_member
 from modelcrate.bundles.parts import LEAST_PART, write_parts
 from modelcrate.bundles.pieces import Step, find_steps, lacking
 from modelcrate.events import Emit, track_chunks
@@ -191,6 +191,7 @@ def _rebuilt(blobs: Iterable[Blob], known: Inventory, emit: Emit) -> Iterator[_R
     """Yields the layers that an earlier layer of the receiver has most of. Each layer is read once for that."""
     if not known.pieces:
         return
+    left = MAX_STEPS  # what would take more is sent whole
     for blob in blobs:
         descriptor = blob.descriptor
         if not has_pieces(descriptor):
@@ -198,7 +199,8 @@ def _rebuilt(blobs: Iterable[Blob], known: Inventory, emit: Emit) -> Iterator[_R
         pieces = list_pieces(blob, emit)
         ways = ((find_steps(pieces, descriptor.size, old), digest) for digest, old in known.pieces.items())
         steps, digest = min(ways, key=lambda way: (lacking(way[0]), str(way[1])))
-        if lacking(steps) <= WORTH * descriptor.size:
+        if lacking(steps) <= WORTH * descriptor.size and len(steps) <= left:
+            left -= len(steps)
             yield _Rebuilt(blob, digest, tuple(steps))
 
 

@@ -30,6 +30,12 @@ MAX_LEFT_OUT = 100_000
 MAX_PACKAGES = 50_000
 """Packages of one bundle."""
 
+MAX_STEPS = 500_000
+"""Steps of all layers of one bundle; a file of 100,000 tensors has as many at most."""
+
+_MOST = {b"{": MAX_PACKAGES + 4, b"[": 800_000, b":": 1_000_000, b",": 2_000_000}
+"""How often a sign may be in notes. Parsed, a value takes thirty times its bytes, so they are counted before."""
+
 BLOBS, PIECES, PACKAGES, TOOLS = "blobs", "pieces", "packages", "tools"
 """The folders of a bundle."""
 
@@ -92,6 +98,8 @@ class Notes:
             raise IntegrityError(f"is a bundle of version {value['version']!r:.20}")
         if len(value["left-out"]) > MAX_LEFT_OUT or len(value.get(PACKAGES, ())) > MAX_PACKAGES:
             raise IntegrityError(f"leaves out more than {MAX_LEFT_OUT} blobs, or has more than {MAX_PACKAGES} packages")
+        if sum(len(steps) for _, steps in value["rebuilds"].values()) > MAX_STEPS:
+            raise IntegrityError(f"has layers of more than {MAX_STEPS} steps")
         return cls(
             _place(value["place"]),
             {Digest.parse(key): _known(each) for key, each in value["left-out"].items()},
@@ -112,6 +120,16 @@ class Notes:
         for name in members:
             if name not in known and not (name.startswith(b"blobs/") and _NAMED.fullmatch(name)):
                 raise IntegrityError(f"has a file that no bundle has: {show(name)!r:.200}")
+
+
+def refuse_many(data: bytes) -> None:
+    """Refuses notes with more values than any bundle has, before they are parsed.
+
+    Raises:
+        IntegrityError: There are more.
+    """
+    if any(data.count(sign) > most for sign, most in _MOST.items()):
+        raise IntegrityError(f"has a {NOTES} with more steps, blobs or packages than any bundle has")
 
 
 def member(folder: str, digest: Digest) -> bytes:
@@ -164,8 +182,15 @@ def _rebuild(value: Any) -> Rebuild:
     old, steps = value
     return Rebuild(
         Digest.parse(old),
-        tuple(Step(expect_natural(size), None if at is None else expect_natural(at)) for size, at in steps),
+        tuple(map(_step, steps)),
     )
+
+
+def _step(value: Any) -> Step:
+    size, at = value
+    if expect_natural(size) == 0:
+        raise ValueError(value)
+    return Step(size, None if at is None else expect_natural(at))
 
 
 def _package(value: Any) -> Pinned[Package]:

@@ -14,7 +14,7 @@ import pytest
 from modelcrate.bundles.bundle import Bundle
 from modelcrate.bundles.inventory import read_inventory
 from modelcrate.bundles.load import Check, load_bundle
-from modelcrate.bundles.notes import MAX_LEFT_OUT, MAX_PACKAGES, NOTES
+from modelcrate.bundles.notes import MAX_LEFT_OUT, MAX_PACKAGES, MAX_STEPS, NOTES, refuse_many
 from modelcrate.bundles.receivers import StoreReceiver
 from modelcrate.environment import read_config
 from modelcrate.events import ignore_event
@@ -141,6 +141,8 @@ FORGED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a step that is a text": _steps([["14", None], [8991, 0]]),
     "a step of true": _steps([[True, None], [8991, 0]]),
     "no steps": _steps([]),
+    "a step of nothing": _steps([[14, None], [0, 0], [8991, 0]]),
+    "more steps than any bundle": _steps([[1, None]] * (MAX_STEPS + 1)),
     "steps that are no list": _steps(5),
     "an earlier layer that nobody named": lambda told: told[NOTES].update({"left-out": {}}),
     "a blob of another size": lambda told: told[NOTES]["left-out"].update({str(Digest.of(OLD)): [1 << 40, ""]}),
@@ -337,6 +339,22 @@ def test_two_images_that_would_get_one_name(tmp_path: Path) -> None:
     path = bundle(tmp_path, told, **{f"blobs/sha256/{Digest.of(other).hex}": other})
     with pytest.raises(UserError, match=r"two images of the bundle would be 127\.0\.0\.1:1/b:1"):
         loaded(path, tmp_path, "registry:127.0.0.1:1")
+
+
+def test_steps_of_a_layer_that_no_image_has(tmp_path: Path) -> None:
+    other = Digest.of(b"of no image")
+    told = documents()
+    told[NOTES]["rebuilds"][str(other)] = [str(Digest.of(OLD)), [[1, None]]]
+    for more in ({}, {f"pieces/sha256/{other.hex}": b"x"}):
+        with pytest.raises(IntegrityError, match=f"belong to none of its images, such as pieces/sha256/{other.hex}"):
+            loaded(bundle(tmp_path, told, **more), tmp_path)
+
+
+@pytest.mark.parametrize("value", [b"[0,0],", b"[],", b"{},", b"0,", b'"a":0,'])
+def test_notes_with_too_many_values_are_not_parsed(value: bytes) -> None:
+    refuse_many(value * 10_000)
+    with pytest.raises(IntegrityError, match="than any bundle has"):
+        refuse_many(value * 2_500_000)
 
 
 def test_bytes_behind_the_end(tmp_path: Path) -> None:
