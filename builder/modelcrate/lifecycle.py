@@ -299,7 +299,7 @@ def load_bundle(
     Args:
         path: The bundle, or one of its parts.
         to: `store`, or registry:HOST[/PREFIX].
-        keys: Files with public keys; nothing is loaded that none of them has signed.
+        keys: Files with public keys; nothing is loaded that none of them has signed, but bases that a signed image names.
         policy: The file with a policy; nothing is loaded that it refuses.
         settings: The configuration; by default that of the process.
         emit: Gets the events.

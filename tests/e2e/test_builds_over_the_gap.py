@@ -56,7 +56,8 @@ def carried(inside: Inside, tmp_path: Path) -> Carried:
         project = served(tmp_path / "project", base=f"{base}:1")
         inside("lock", project).succeeded()
         image = f"{registry.host}/team/served:1"
-        inside("build", project, "--sources", "--push", image).succeeded()
+        inside("keygen", tmp_path / "key").succeeded()
+        inside("build", project, "--sources", "--push", image, "--sign", tmp_path / "key.key").succeeded()
         told = inside(
             "bundle", "create", "-o", tmp_path / "bundle", "--with", "lock,sbom,wheels,debs,base", "--with",
             f"modelcrate={made}", image, "--json",
@@ -105,7 +106,9 @@ def test_without_a_network_and_without_an_installed_modelcrate(carried: Carried,
 
 def test_packages_that_are_there_are_left_out(carried: Carried, inside: Inside, tmp_path: Path) -> None:
     there = Crate.at(tmp_path / "there")
-    there("bundle", "load", carried.bundle, "--to", "store").succeeded()
+    done = there("bundle", "load", carried.bundle, "--to", "store", "--key", tmp_path / "key.pub").succeeded()
+    assert "no signature is about the packages and tools" in done.err
+    assert len(there("images", "--json").succeeded().json) == 2, "the image, and its base, which the key has not signed"
     there("bundle", "inventory", "store", "-o", tmp_path / "has").succeeded()
     words = ("--with", "wheels", "--for", tmp_path / "has")
     inside("bundle", "load", carried.bundle, "--to", "store").succeeded()
