@@ -128,7 +128,20 @@ def test_what_is_beside_the_new_image_is_about_it(fleet: Fleet) -> None:
     fleet.crate.said("build", project, "--push", name)
     fleet.crate.said("keygen", fleet.folder / "key")
     old = fleet.crate.said("digest", name).strip()
-    fleet.crate.json("rebase", name, "--onto", fleet.base("3.1"), "--sign", fleet.folder / "key.key")
+    words = ("--onto", fleet.base("3.1"), "--sign", fleet.folder / "key.key")
+    refused = fleet.crate.run("rebase", name, *words)
+    assert refused.returncode == 5
+    assert "not signed again" in refused.stderr
+    every = fleet.crate.run("rebase", f"{fleet.host}/others/*", *words, "--all")
+    assert every.returncode == 5
+    assert "not signed again" in every.stdout
+    assert fleet.crate.said("digest", name).strip() == old, "what nobody signed is not signed by a change"
+    fleet.crate.said("sign", name, "--key", fleet.folder / "key.key")
+    other = f"{fleet.host}/others/unsigned:1"
+    fleet.crate.json("rebase", name, *words[:2], "-o", f"registry:{other}")
+    unsigned = fleet.crate.run("verify", other, "--key", fleet.folder / "key.pub")
+    assert unsigned.returncode == 5, "no signature is carried over"
+    fleet.crate.json("rebase", name, *words)
     new = fleet.crate.said("digest", name).strip()
     assert new != old
     proven = fleet.crate.json("verify", name, "--key", fleet.folder / "key.pub")
@@ -141,14 +154,14 @@ def test_what_is_beside_the_new_image_is_about_it(fleet: Fleet) -> None:
         assert test.body == "[1]"
     done = fleet.crate.json("rebase", name, "--onto", fleet.base("3.0"), "--no-sbom")
     assert done["digest"] == fleet.crate.said("digest", name).strip()
-    again = fleet.crate.run("verify", name, "--key", fleet.folder / "key.pub")
-    assert again.returncode == 5, "no signature is carried over"
 
 
 def test_what_does_not_fit(fleet: Fleet) -> None:
     done = fleet.crate.run("rebase", f"{fleet.host}/nobody/*", "--onto", fleet.base("3.1"), "--all")
     assert done.returncode == 2
     assert "no repository of" in done.stderr
+    done = fleet.crate.run("rebase", f"{fleet.host}/nosuch", "--onto", fleet.base("3.1"), "--all")
+    assert (done.returncode, "no repository of" in done.stderr) == (2, True)
     done = fleet.crate.run("rebase", f"oci:{fleet.folder / '3.0'}:1", "--onto", fleet.base("3.1"))
     assert done.returncode == 2
     assert "name an output" in done.stderr

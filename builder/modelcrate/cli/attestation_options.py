@@ -36,7 +36,11 @@ def change_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="attach bills of materials (default: where the image has them now); with --sbom, all layers that are not known are fetched",
     )
-    parser.add_argument("--sign", metavar="KEY", help="sign the new image and its bills; see sign --key")
+    parser.add_argument(
+        "--sign",
+        metavar="KEY",
+        help="sign the new image and its bills, if this key has signed the old image; see sign --key",
+    )
     parser.set_defaults(provenance=False, sources=False)
 
 

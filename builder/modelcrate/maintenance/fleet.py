@@ -66,20 +66,31 @@ def rebase_all(
     if set(wanted) & set("*?["):  # a registry that lists no repositories still takes one that is named
         repositories = [each for each in connections.registries.repositories(host) if fnmatchcase(each, wanted)]
     if not repositories:
-        raise UserError(f"no repository of {host} fits {wanted[:200]!r}", hint="quote the pattern, and try 'HOST/*'")
+        raise _none_fits(host, wanted)
     work = partial(_rebase_one, base=base, connections=connections, emit=emit, attest=None if check else attest)
     with ThreadPoolExecutor(AT_ONCE, "rebase") as pool:
-        tagged = list(pool.map(lambda each: _tagged(Reference(host, each), connections), repositories))
+        named = wanted in repositories
+        tagged = list(pool.map(lambda each: _tagged(Reference(host, each), connections, named), repositories))
         images = [each for found in tagged if not isinstance(found, Outcome) for each in found]
         outcomes = [*(each for each in tagged if isinstance(each, Outcome)), *pool.map(work, images)]
         return sorted((each for each in outcomes if each is not None), key=lambda each: each.name)
 
 
-def _tagged(repository: Reference, connections: Connections) -> list[Reference] | Outcome:
-    """Returns the images of a repository; none where all of its tags were deleted, and the registry lists it still."""
+def _none_fits(host: str, wanted: str) -> UserError:
+    return UserError(f"no repository of {host} fits {wanted[:200]!r}", hint="quote the pattern, and try 'HOST/*'")
+
+
+def _tagged(repository: Reference, connections: Connections, named: bool) -> list[Reference] | Outcome:
+    """Returns the images of a repository; none where all of its tags were deleted, and the registry lists it still.
+
+    Raises:
+        UserError: The registry has no repository of this name, which the user has given.
+    """
     try:
         return [repository.tagged(tag) for tag in connections.registries.tags(repository) if not is_artifact_tag(tag)]
     except NotFound:
+        if named:
+            raise _none_fits(repository.registry, repository.repository) from None
         return []
     except ErrorResponse as fault:
         return Outcome(repository.name, fault.sentence, fault.exit_code)

@@ -25,6 +25,7 @@ from modelcrate.security.signing import statements
 from modelcrate.security.signing.naming import image_identity
 from modelcrate.security.signing.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SPDX
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json, parse_object
+from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange
 
@@ -133,7 +134,12 @@ def attest_changed(
         identity: Its name in signatures.
         config: The configuration; its home remembers the contents of layers.
         options: Whether bills are made, where the other image does not decide it, and the key that signs them and the image.
+
+    Raises:
+        IntegrityError: There is a key, and it has not signed the image before: what nobody vouched for is not vouched for by a change.
     """
+    if options.signer is not None:
+        _require_signed(before, options.signer)
     maker = _ArtifactMaker(identity, False, options.signer, None)
     olds = before.read().images
     described = [
@@ -142,6 +148,21 @@ def attest_changed(
     if isinstance(made, Image):
         return described[0]
     return replace(made, images=tuple(described), attached=tuple(maker.artifacts(made.index.descriptor, None)))
+
+
+def _require_signed(before: Found, signer: Signer) -> None:
+    from modelcrate.security.signing.verifying import require_signature, verify
+
+    name = before.collection.where
+    try:
+        require_signature(verify(before, (signer.public,), name))
+    except IntegrityError as fault:
+        raise IntegrityError(
+            "is not signed by this key, so what is made of it is not signed again",
+            where=name,
+            why=fault.sentence,
+            hint="if you vouch for it, sign it first: modelcrate sign IMAGE --key KEY; or leave --sign out",
+        ) from fault
 
 
 def _attest_changed(
