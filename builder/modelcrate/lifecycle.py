@@ -86,7 +86,7 @@ def swap_model(
     Args:
         image: The address of the image.
         model: A file or folder, or a registered model, NAME:VERSION.
-        name: The model that goes, where the image has several.
+        name: The model that goes, where the image has several: NAME or NAME:VERSION.
         output: Where to write it instead, as the command line names outputs.
         workspace: Where the registered model is.
         test: Whether the golden requests are asked.

@@ -113,6 +113,28 @@ def test_of_several_models_the_named_one_goes(modelcrate: Modelcrate, tmp_path: 
     assert "model b:2" in json.dumps(settings)
 
 
+def test_of_several_versions_one_goes_and_the_others_stay(modelcrate: Modelcrate, tmp_path: Path) -> None:
+    listed = "{path: a.txt, name: m, version: 1}, {path: b.txt, name: n}, {path: c.txt, name: m, version: 2}"
+    project = write_project(tmp_path / "plain", f"name: plain\nbase: scratch\nmodels: [{listed}]\n")
+    for name in ("a.txt", "b.txt", "c.txt", "new.txt"):
+        (project / name).write_text(name)
+    image = f"oci:{tmp_path / 'image'}:1"
+    modelcrate.said("build", project, "-o", image)
+    words = ("swap-model", image, "--model", project / "new.txt", "-o", f"oci:{tmp_path / 'done'}:1", "--name")
+    refused = modelcrate.run(*words, "m")
+    assert (refused.returncode, "2 versions of m" in refused.stderr) == (2, True)
+    assert "m:1, m:2, n:1" in refused.stderr
+    modelcrate.said(*words, "m:2")
+    before, after = (layers(modelcrate, f"oci:{tmp_path / name}:1") for name in ("image", "done"))
+    assert len(after) == 3
+    assert len(set(before) & set(after)) == 2
+    shown = modelcrate.said("inspect", f"oci:{tmp_path / 'done'}:1")
+    assert all(name in shown for name in ("m:1", "m:2", "n:1"))
+    modelcrate.said("model", "register", "n", project / "new.txt", "-w", tmp_path / "models")
+    twice = modelcrate.run(*words[:3], "n:1", "-w", tmp_path / "models", *words[4:], "m:1")
+    assert (twice.returncode, "has the model n:1 already" in twice.stderr) == (2, True)
+
+
 def test_a_registered_model_brings_its_name_and_version(modelcrate: Modelcrate, tmp_path: Path) -> None:
     modelcrate.said("build", _models(tmp_path / "plain", "a"), "-o", f"oci:{tmp_path / 'image'}:1")
     (tmp_path / "fresh.txt").write_text("fresh")

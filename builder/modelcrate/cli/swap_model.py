@@ -22,7 +22,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", required=True, metavar="PATH|NAME:VERSION", help="a file or folder, or a registered model"
     )
-    parser.add_argument("--name", default="", help="the model that goes, where the image has several")
+    parser.add_argument(
+        "--name", default="", metavar="NAME[:VERSION]", help="the model that goes, where the image has several"
+    )
     parser.add_argument(
         "-o",
         "--output",

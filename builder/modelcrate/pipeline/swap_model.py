@@ -62,12 +62,12 @@ def swap_model(
         found: The image, or an index of several platforms.
         model: A file or folder, which gets the name and the version of the model that goes; or a registered model.
         session: Packs the model; it is open.
-        name: The model that goes, where the image has several.
+        name: The model that goes, where the image has several: NAME, or NAME:VERSION where it has several versions of one.
         workspace: Where the registered model is.
         ask: Whether the golden requests are asked.
 
     Raises:
-        UserError: The image has no model, or several and none is named.
+        UserError: The image has no model, or several and not one of them is named.
         SourceError: The new model is not there, or does not pass the gates.
         IntegrityError: A golden request is answered otherwise.
         MachineError: This machine can't start the image to ask it.
@@ -93,24 +93,31 @@ def _tested(image: Image | Index, tests: Sequence[GoldenRequest], session: Sessi
 
 
 def _find(layers: Sequence[ImageLayer], name: str) -> _Named:
-    """Returns the model that goes."""
+    """Returns the model that goes: the one of this name, or of this name and version."""
     found: dict[str, _Named] = {}
     for at, each in enumerate(layers):
         if each.role == "model" and (match := _NAME.match(each.name)) is not None:
-            first = found[match[1]].first if match[1] in found else at
-            found[match[1]] = _Named(match[1], int(match[2]), first, at + 1)
-    names = ", ".join(sorted(found)) or "none that modelcrate has packed"
-    if name and name not in found:
-        raise UserError(
-            f"the image has no model {name[:100]!r}", why=f"it has {names}", hint="name one of these: --name NAME"
-        )
-    if not name and len(found) != 1:
-        raise UserError(
-            f"the image has {len(found)} models",
-            why=f"it has {names}",
-            hint="say which one goes: --name NAME" if found else "",
-        )
-    return found[name] if name else next(iter(found.values()))
+            before = found.get(match[0])
+            if before is not None and before.end != at:
+                raise UserError(
+                    f"the layers of the model {match[0]} are not side by side",
+                    hint="build the image again, with the new model in the project file",
+                )
+            first = before.first if before is not None else at
+            found[match[0]] = _Named(match[1], int(match[2]), first, at + 1)
+    several = len({each.name for each in found.values()}) < len(found)
+    names = ", ".join(sorted(found if several else {each.name for each in found.values()}))
+    fitting = [each for full, each in found.items() if not name or name in (each.name, full)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if name and not fitting:
+        what, hint = f"the image has no model {name[:100]!r}", "name one of these: --name NAME"
+    elif name:
+        what, hint = f"the image has {len(fitting)} versions of {name}", "say which one goes: --name NAME:VERSION"
+    else:
+        what = f"the image has {len(found)} models"
+        hint = f"say which one goes: --name {'NAME:VERSION' if several else 'NAME'}" if found else ""
+    raise UserError(what, why=f"it has {names or 'none that modelcrate has packed'}", hint=hint)
 
 
 def _is_car(images: Sequence[Image], model: Path | RegisteredModel) -> bool:
@@ -122,7 +129,7 @@ def _is_car(images: Sequence[Image], model: Path | RegisteredModel) -> bool:
     notes = [(parse_object(each.manifest.data).get("annotations") or {}).get(MODELCAR, "") for each in images]
     if not any(notes):
         return False
-    several = len({match[1] for each in images[0].layers if (match := _NAME.match(each.name)) and each.role == "model"})
+    several = len({match[0] for each in images[0].layers if (match := _NAME.match(each.name)) and each.role == "model"})
     if notes[0] != "true" or several > 1 or isinstance(model, RegisteredModel):
         raise UserError(
             "the image has models below /models, as KServe wants them, and these can't be swapped",
@@ -146,6 +153,10 @@ def _pack(
 
 
 def _with(image: Image, old: _Named, layers: tuple[ImageLayer, ...], new: tuple[str, int]) -> Image:
+    others = (*image.layers[: old.first], *image.layers[old.end :])
+    named = [match[0] for each in others if each.role == "model" and (match := _NAME.match(each.name)) is not None]
+    if (full := f"{new[0]}:{new[1]}") in named:
+        raise UserError(f"the image has the model {full} already", hint="register it as another version")
     kept = (*image.layers[: old.first], *layers, *image.layers[old.end :])
     config = dict(image.settings)
     config["rootfs"] = {"type": "layers", "diff_ids": [str(each.layer.diff_id) for each in kept]}
