@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelcrate import transports
-from modelcrate.cli import attestation_options
+from modelcrate.cli import attestation_options, result_files
 from modelcrate.cli.console import Console
 from modelcrate.events import Emit
 from modelcrate.images.reference import Reference
@@ -140,6 +140,7 @@ def build(args: argparse.Namespace, console: Console, emit: Emit | None = None) 
     _check_streams(_outputs(args), args)
     with console.session(emit) as session:
         request = read_request(args, console, session)
+        result_files.check_inputs(args, request)
         if request.against and request.growth_limit is None and args.report is None:
             raise UserError(
                 "there is nothing to hold against the image of --against",

@@ -99,6 +99,29 @@ def test_files_that_cannot_be_written_stop_a_build_before_it(
     assert not (tmp_path / "x").exists()
 
 
+def test_no_result_takes_the_place_of_a_source_or_an_output(inside: Inside, tmp_path: Path) -> None:
+    project, archive = model_only(tmp_path / "project"), tmp_path / "o.tar"
+    before = {path: path.read_bytes() for path in project.iterdir()}
+    (tmp_path / "link").symlink_to(project)
+    for words, said in (
+        (("--digest-file", archive, "-o", f"oci-archive:{archive}:1"), "what -o oci-archive:"),
+        (("--digest-file", tmp_path / "out/index.json", "-o", f"oci:{tmp_path}/out:1"), "what -o oci:"),
+        (("--digest-file", tmp_path / "x", "--trace", tmp_path / "project/../x"), "what --digest-file names"),
+        *((("--digest-file", path), "a file of the project") for path in before),
+        (("--report", tmp_path / "link/model.bin"), "a file of the project"),
+        (("--trace", project / "modelcrate.yaml"), "a file of the project"),
+    ):
+        (tmp_path / "out").mkdir(exist_ok=True)
+        inside("build", project, *words).failed(2, said, "nothing was changed")
+    assert {path: path.read_bytes() for path in project.iterdir()} == before
+    words = ("--digest-file", project / "digest", "--report", project / "a.html", "--trace", project / "trace.json")
+    for _ in range(2):
+        inside("build", project, *words).succeeded()
+    failed = inside("build", project, "--digest-file", "/proc/x")
+    assert failed.code != 0
+    assert ".incoming-" not in failed.err
+
+
 @pytest.mark.parametrize(
     ("variables", "coloured"), [({}, False), ({"FORCE_COLOR": "1"}, True), ({"NO_COLOR": "1"}, False)]
 )
