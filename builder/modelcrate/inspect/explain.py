@@ -67,14 +67,14 @@ def find_counterpart(role: str, name: str, image: Image) -> ImageLayer | None:
 
 
 def grown(old: Image, new: Image) -> Iterator[tuple[ImageLayer, int]]:
-    """Yields the layers of `new` that `old` does not have, and by how many stored bytes each is larger than its counterpart.
+    """Yields the layers of `new` that `old` does not have as they are stored, and by how many bytes each is larger than its counterpart.
 
-    One without a counterpart has grown by all that it has.
+    One without a counterpart has grown by all that it has. One of the same content in another codec has its counterpart in that.
     """
-    there = {each.layer.diff_id for each in old.layers}
+    there = {each.descriptor.digest for each in old.layers}
     pairs = pair_layers(old, new)
     for layer in new.layers:
-        if layer.layer.diff_id not in there:
+        if layer.descriptor.digest not in there:
             other = pairs.get(layer.layer.diff_id)
             yield layer, layer.descriptor.size - (other.descriptor.size if other is not None else 0)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from modelcrate.inspect.explain import (
@@ -12,6 +14,7 @@ from modelcrate.inspect.explain import (
     find_counterpart,
     grown,
 )
+from modelcrate_layers.content import Literal, MediaType
 from support.layered import made_image, made_layer
 
 
@@ -119,3 +122,13 @@ def test_what_remains_of_a_role_alone_is_a_counterpart() -> None:
     )
     assert [growth for _, growth in grown(old, new)] == [3, 2, 2]
     assert list(grown(new, new)) == []
+
+
+def test_a_layer_of_the_same_content_has_grown_by_what_its_codec_costs() -> None:
+    plain = made_layer("model", "rose:1", b"m" * 5000)
+    packed = replace(plain.layer, descriptor=Literal(b"packed", MediaType.LAYER).descriptor)
+    small = replace(plain, layer=packed)
+    same = made_layer("server", "server", b"server")
+    (found,) = grown(made_image(same, small), made_image(same, plain))
+    assert (found[0].name, found[1]) == ("rose:1", 5000 - 6)
+    assert list(grown(made_image(same, plain), made_image(same, plain))) == []
