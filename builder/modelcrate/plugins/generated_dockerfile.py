@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import field
 
 from modelcrate.project.dockerfile import instructions, pairs
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 
-_INSTALL = re.compile(r"(?:--mount=\S+ )?(?:uv )?pip install ([^;&|`$<>()]+)")
+_INSTALL = re.compile(r"(?:--mount=\S+ )?(?:uv )?pip install ((?:[^;&|`$<>()'\"\\]|'[^']*'|\"[^\"`$\\]*\")+)")
 _APT = re.compile(r"apt-get update && apt-get install -y --no-install-recommends ((?:\s*'?[a-z0-9][a-z0-9+.-]*'?)+)")
 _RIGHTS = re.compile(r"chmod -R a\+rw \.|chown -R \S+ \.")
 
@@ -75,7 +76,7 @@ class _Reader:
             case "FROM" if not self.base and len(rest.split()) == 1 and "$" not in rest:
                 self.base = rest
             case "WORKDIR" if "$" not in rest:
-                self.folder = rest
+                self.folder = posixpath.join(self.folder, rest)  # one that is not absolute is below the last one
             case "ENV":
                 self.env |= pairs(rest, number)
             case "COPY" if rest == ". ." or self._is_named(rest.split()):
@@ -95,11 +96,11 @@ class _Reader:
 
     def _run(self, number: int, rest: str) -> None:
         if found := _APT.fullmatch(rest):
-            self.packages += shlex.split(found[1])
+            self.packages += _words(number, found[1])
         elif _RIGHTS.fullmatch(rest):
             return  # everybody may read the code, and the group, which is the container's, may write it
         elif found := _INSTALL.fullmatch(rest):
-            self._install(number, rest, shlex.split(found[1]))
+            self._install(number, rest, _words(number, found[1]))
         else:
             raise _refused(number, f"RUN {rest}")
 
@@ -161,11 +162,20 @@ def _program(text: str) -> tuple[str, ...]:
     """The words of an ENTRYPOINT: a list in JSON, or a line for the shell."""
     try:
         words = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ("/bin/sh", "-c", text)
-    if isinstance(words, Sequence) and all(isinstance(each, str) for each in words):
+    if isinstance(words, list) and all(isinstance(each, str) for each in words):
         return tuple(words)
     return ("/bin/sh", "-c", text)
+
+
+def _words(number: int, text: str) -> list[str]:
+    """The words of a line as a shell splits them."""
+    try:
+        return shlex.split(text)
+    except ValueError as fault:
+        hint = "close the quotes; one line has all of an instruction, or ends with a backslash"
+        raise UserError(f"can't be read: {fault}", where=f"Dockerfile:{number}", hint=hint) from None
 
 
 def _refused(number: int, line: str, why: str = "no program runs while modelcrate makes an image") -> UserError:

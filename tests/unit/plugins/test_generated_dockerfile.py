@@ -54,6 +54,22 @@ def test_an_entry_point_may_be_a_line_for_the_shell() -> None:
     assert read('FROM a\nENTRYPOINT ["a", 1]', {}).entrypoint[0] == "/bin/sh"
 
 
+def test_an_entry_point_in_json_that_is_no_list_is_a_line_for_the_shell() -> None:
+    assert read('FROM a\nENTRYPOINT "abc"', {}).entrypoint == ("/bin/sh", "-c", '"abc"')
+    deep = "[" * 100_000
+    assert read(f"FROM a\nENTRYPOINT {deep}", {}).entrypoint == ("/bin/sh", "-c", deep)
+
+
+def test_a_folder_is_below_the_last_one() -> None:
+    assert read("FROM a\nWORKDIR /a\nWORKDIR b", {}).folder == "/a/b"
+    assert read("FROM a\nWORKDIR /a\nWORKDIR /c", {}).folder == "/c"
+
+
+def test_what_is_quoted_means_nothing_to_the_shell() -> None:
+    text = "FROM a\nRUN pip install 'numpy>=1.0,<3' \"idna==3; python_version<'4'\" six"
+    assert read(text, {}).requirements == ("numpy>=1.0,<3", "idna==3; python_version<'4'", "six")
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -64,6 +80,10 @@ def test_an_entry_point_may_be_a_line_for_the_shell() -> None:
         "RUN pip install -r",
         "RUN pip install tabulate && make",
         "RUN pip install $(make)",
+        "RUN pip install 'x",
+        'RUN pip install "$(make)"',
+        "RUN pip install 'x' > y",
+        "RUN pip install a>=1",
         "COPY req.txt /etc/req.txt",
         "RUN apt-get install -y curl",
         "RUN apt-get update && apt-get install -y --no-install-recommends a && make",
