@@ -13,7 +13,9 @@ from modelcrate.project.dockerfile import instructions, pairs
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 
-_INSTALL = re.compile(r"(?:--mount=\S+ )?(?:uv )?pip install ((?:[^;&|`$<>()'\"\\]|'[^']*'|\"[^\"`$\\]*\")+)")
+_INSTALL = re.compile(
+    r"""(?:--mount=\S+ )?(?:uv )?pip install ((?:[^;&|`$<>()'"\\]|\\.|'[^']*'|"(?:[^"`$\\]|\\["\\])*")+)"""
+)
 _APT = re.compile(r"apt-get update && apt-get install -y --no-install-recommends ((?:\s*'?[a-z0-9][a-z0-9+.-]*'?)+)")
 _RIGHTS = re.compile(r"chmod -R a\+rw \.|chown -R \S+ \.")
 
@@ -76,7 +78,9 @@ class _Reader:
             case "FROM" if not self.base and len(rest.split()) == 1 and "$" not in rest:
                 self.base = rest
             case "WORKDIR" if "$" not in rest:
-                self.folder = posixpath.join(self.folder, rest)  # one that is not absolute is below the last one
+                self.folder = posixpath.normpath(
+                    posixpath.join(self.folder, rest)
+                )  # one that is not absolute is below the last one
             case "ENV":
                 self.env |= pairs(rest, number)
             case "COPY" if rest == ". ." or self._is_named(rest.split()):

@@ -63,11 +63,13 @@ def test_an_entry_point_in_json_that_is_no_list_is_a_line_for_the_shell() -> Non
 def test_a_folder_is_below_the_last_one() -> None:
     assert read("FROM a\nWORKDIR /a\nWORKDIR b", {}).folder == "/a/b"
     assert read("FROM a\nWORKDIR /a\nWORKDIR /c", {}).folder == "/c"
+    assert read("FROM a\nWORKDIR /a\nWORKDIR ../c", {}).folder == "/c"
 
 
 def test_what_is_quoted_means_nothing_to_the_shell() -> None:
     text = "FROM a\nRUN pip install 'numpy>=1.0,<3' \"idna==3; python_version<'4'\" six"
     assert read(text, {}).requirements == ("numpy>=1.0,<3", "idna==3; python_version<'4'", "six")
+    assert read("FROM a\nRUN pip install a\\[b\\] c\\>=1", {}).requirements == ("a[b]", "c>=1")
 
 
 @pytest.mark.parametrize(
