@@ -17,11 +17,15 @@ from modelcrate.project.values import Model
 from modelcrate.reports.files import write_file
 from modelcrate.transports import SHAPES
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.store import as_machine_error
 
 _EARLIER = {
     "digest_file": re.compile(rb"sha256:[0-9a-f]{64}\s*"),
     "reference_file": re.compile(rb"(?:\S+@sha256:[0-9a-f]{64}\s*)+"),
-    "report": re.compile(rb"<!DOCTYPE html>.*Made by modelcrate\..*", re.DOTALL),
+    "report": re.compile(
+        rb'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy".*',
+        re.DOTALL,
+    ),
     "trace": re.compile(rb'\{\s*"displayTimeUnit".*', re.DOTALL),
 }
 """What an earlier build has written for each option. It may be replaced in a project's folder; any other file there may be a source."""
@@ -96,7 +100,7 @@ def check_inputs(args: argparse.Namespace, request: Request) -> None:
     for name, path in _results(args):
         for place in filter(os.path.lexists, _places(path)):
             read = any(_is_within(place, each) for each in models)
-            if read or (_is_within(place, folder) and not _EARLIER[name].fullmatch(path.read_bytes())):
+            if read or (_is_within(place, folder) and not _is_earlier(name, path)):
                 raise UserError(
                     f"{_option(name)} would replace a file of the project", where=str(path), hint=_OTHER_FILE
                 )
@@ -110,6 +114,14 @@ def _results(args: argparse.Namespace) -> Iterator[tuple[str, Path]]:
     for name in _EARLIER:
         if (path := getattr(args, name, None)) is not None:
             yield name, path
+
+
+def _is_earlier(name: str, path: Path) -> bool:
+    """Returns whether a file is the result of an earlier build for an option, by its first bytes."""
+    if not path.is_file():
+        return False
+    with as_machine_error(path, "can't be read"), path.open("rb") as file:
+        return _EARLIER[name].fullmatch(file.read(1 << 20)) is not None
 
 
 def _option(name: str) -> str:

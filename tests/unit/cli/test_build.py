@@ -117,6 +117,7 @@ def test_no_result_takes_the_place_of_a_source_or_an_output(inside: Inside, tmp_
     words = ("--digest-file", project / "digest", "--report", project / "a.html", "--trace", project / "trace.json")
     for _ in range(2):
         inside("build", project, *words).succeeded()
+    inside("build", project, "--report", "/dev/null").failed(2, "is no regular file", "nothing was changed")
     failed = inside("build", project, "--digest-file", "/proc/x")
     assert failed.code != 0
     assert ".incoming-" not in failed.err
