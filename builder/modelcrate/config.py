@@ -25,6 +25,7 @@ class Config:
         offline: Whether no connection may be opened.
         workers: How many threads work at once.
         owner: The user id that has to own `home`, where other users could have made it; None for any user.
+        foreign: Whether the project is somebody else's: its files get no variables, and the indexes that it names no credentials.
     """
 
     home: Path
@@ -33,6 +34,12 @@ class Config:
     workers: int = 4
     owner: int | None = None
     data_home: Path | None = None
+    foreign: bool = False
+
+    @property
+    def file_variables(self) -> Mapping[str, str] | None:
+        """What `${NAME}` of a project's files may stand for; None where the project is somebody else's."""
+        return None if self.foreign else self.environment
 
     @property
     def workspaces(self) -> Path:

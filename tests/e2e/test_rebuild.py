@@ -26,6 +26,7 @@ from support import hub as hubs
 from support import real_registry
 from support.command import Inside
 from support.hub import Hub
+from support.index import PackageIndex, serve
 from support.small_projects import SCRIPT, model_only, served, write_project
 from support.sources import REPOSITORY
 from support.validator import assert_valid_layout
@@ -308,3 +309,23 @@ def test_hostile_sources_are_refused(kind: str, inside: Inside, tmp_path: Path) 
     if kind != "a build of its own":
         inside("sources", "x:1", tmp_path / "out").failed(5, words)
         assert not (tmp_path / "out").exists()
+
+
+def test_sources_get_no_variables_of_whoever_reads_them(
+    inside: Inside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that they name is asked for nothing, though the variable is set and the lock fits."""
+    project = edit(served(tmp_path / "project"), ", wheelhouse: wheels", "")
+    files = {path.name: path.read_bytes() for path in (project / "wheels").iterdir()}
+    monkeypatch.setenv("MY_TOKEN", "simple")
+    with serve(PackageIndex(files)) as index:
+        line = f"--index-url {index.url.removesuffix('/simple')}/${{MY_TOKEN}}\n"
+        (project / "requirements.txt").write_text(line + "tiny-lib\n")
+        inside("lock", project).succeeded()
+        inside("build", project, "--sources", "-t", "x:1").succeeded()
+        assert index.log
+        shutil.rmtree(inside.home / "cache")
+        index.log.clear()
+        inside("verify", "x:1", "--rebuild").failed(5, "MY_TOKEN", "somebody else")
+        inside("bundle", "create", "x:1", "--with", "lock,wheels", "-o", tmp_path / "b.tar").failed(5, "MY_TOKEN")
+        assert index.log == []

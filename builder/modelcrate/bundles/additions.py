@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.bundles.notes import tool_name
@@ -11,10 +12,11 @@ from modelcrate.images.artifact import Artifact
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference
 from modelcrate.images.sources import KIND as SOURCES
-from modelcrate.images.sources import Sources, read_sources
+from modelcrate.images.sources import Sources, blamed_on_sources, read_sources
 from modelcrate.inspect.golden_requests import KIND as GOLDEN
 from modelcrate.project.opening import open_project
 from modelcrate.project.values import RegistryBase
+from modelcrate.resolve.declared.files import declared_files
 from modelcrate.resolve.existing_base import find_base
 from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
 from modelcrate.resolve.lock import read_lock
@@ -142,13 +144,19 @@ def gather(images: Mapping[str, Found], wanted: Additions, connections: Connecti
         for sources in _all_sources(found):
             with scratch_folder() as scratch:
                 sources.unpack(scratch, LOCK_NAME)
-                project, lock = (
-                    open_project(scratch / sources.file, connections.config.home),
-                    read_lock(scratch / LOCK_NAME),
-                )
+                # nobody has to have signed the sources: they get no variables of this machine, and no credentials
+                foreign = replace(connections.config, foreign=True)
+                with blamed_on_sources(scratch):
+                    project, lock = (
+                        open_project(scratch / sources.file, foreign.home),
+                        read_lock(scratch / LOCK_NAME),
+                    )
+                    for _ in declared_files(project.dependencies, scratch, foreign.file_variables):
+                        pass  # a variable that they want is told before anything is fetched
                 assert lock is not None, "it was asked for"
                 if wanted.kinds:
-                    pins = provide_packages(project, scratch, lock, wanted.kinds, connections, emit)
+                    with Connections(foreign, emit, connections.logins) as own:
+                        pins = provide_packages(project, scratch, lock, wanted.kinds, own, emit)
                     packages |= {pin.sha256: pin for pin in pins}
                 if BASE in wanted.words and isinstance(project.base, RegistryBase):
                     reference = Reference.parse(project.base.reference)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from modelcrate.images.artifact import Artifact
@@ -12,7 +13,7 @@ from modelcrate.images.image import Image
 from modelcrate.images.reading import Found
 from modelcrate.images.unpack import unpack
 from modelcrate_layers.content import Blob, parse_object
-from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.errors import IntegrityError, LockedError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
 
 KIND = "application/vnd.modelcrate.sources.v1"
@@ -20,6 +21,9 @@ KIND = "application/vnd.modelcrate.sources.v1"
 
 PROJECT_FILE, MADE_BY = "io.modelcrate.sources.project", "io.modelcrate.sources.version"
 """Annotations of the artifact: the name of the project file, and the version of modelcrate that made the image."""
+
+_FILE = re.compile(r"[^/\x00-\x1f\x7f-\x9f\u2028\u2029]{1,255}")
+"""The name of a project file; a message has it in one line."""
 
 MAX_SOURCES = 16 << 30
 """Bytes of sources that are unpacked."""
@@ -49,6 +53,20 @@ class Sources:
                 raise IntegrityError(f"the sources have no {name}")
 
 
+@contextmanager
+def blamed_on_sources(folder: Path) -> Iterator[None]:
+    """Turns faults of the files in an unpacked project into faults of the sources; the name of the folder is left out.
+
+    Raises:
+        IntegrityError: A file is not what a project has, or has no use.
+    """
+    try:
+        yield
+    except (UserError, SourceError, LockedError) as fault:
+        why = str(fault).replace(f"{folder}{os.sep}", "").replace(str(folder), "the sources")
+        raise IntegrityError("the sources beside the image can't be used", why=why) from None
+
+
 def read_sources(found: Found, image: Image) -> tuple[Sources, ...]:
     """Returns the sources beside an image, which may have several.
 
@@ -63,6 +81,6 @@ def read_sources(found: Found, image: Image) -> tuple[Sources, ...]:
 def _parsed(artifact: Artifact) -> Sources:
     notes: Mapping[str, object] = parse_object(artifact.manifest.data).get("annotations") or {}
     file = str(notes.get(PROJECT_FILE, ""))
-    if not re.fullmatch(r"[^/\0]{1,255}", file) or file in (".", "..") or len(artifact.layers) != 1:
+    if not _FILE.fullmatch(file) or file in (".", "..") or len(artifact.layers) != 1:
         raise IntegrityError("sources of an image that name no project file, or have no layer")
     return Sources(file, str(notes.get(MADE_BY, ""))[:80], artifact.blobs[-1])

@@ -57,6 +57,7 @@ class HttpConfig:
         environment: Variables that name proxies, certificates and credentials. It is never `os.environ` itself.
         offline: Every use of the network is an error.
         home: The user's home folder, for `.netrc` and other files; None for HOME of the environment.
+        foreign: Whether a project of somebody else names indexes: only places that the user has configured get credentials.
     """
 
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
@@ -65,6 +66,7 @@ class HttpConfig:
     patience: Patience = field(default_factory=Patience)
     timeouts: Timeouts = field(default_factory=Timeouts)
     user_agent: str = "modelcrate"
+    foreign: bool = False
 
     @property
     def ca(self) -> Path | None:

@@ -135,12 +135,18 @@ class IndexCredentials:
         """Returns the login to try after a 401 or 403: the `default` of .netrc, then the keyring's; None where there is none."""
         bare, user, _ = split_login(url)
         sources, entries = self._configured()
+        if self._config.foreign and not _nearest(sources[1:], bare):
+            return None  # `default` and a keyring answer for any host, and this one was not the user's choice
         if (login := _of_netrc(entries, "default", user)) is not None:
             return login
         if not any(source.keyring for source in sources):
             return None
         names = (split_login(index.url)[1] for index in _nearest(sources, bare))
         return self._of_keyring(bare, user or next(filter(None, names), ""))
+
+    def has_default(self) -> bool:
+        """Returns whether .netrc has a login for hosts that it does not name."""
+        return "default" in self._configured()[1].hosts
 
     def searched(self) -> str:
         """Returns the places that are searched, in words, for the message about a refused request."""

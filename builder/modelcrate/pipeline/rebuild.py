@@ -13,13 +13,14 @@ from modelcrate._version import __version__
 from modelcrate.config import Config
 from modelcrate.images.image import Image, ImageLayer, Index
 from modelcrate.images.reading import Found
-from modelcrate.images.sources import Sources, read_sources
+from modelcrate.images.sources import Sources, blamed_on_sources, read_sources
 from modelcrate.images.unpack import unpack
 from modelcrate.inspect.verify_rebuild import list_mismatches
 from modelcrate.pipeline.choose_models import GivenModels
 from modelcrate.pipeline.request import Request, read_request
 from modelcrate.pipeline.session import Session
 from modelcrate.project.values import AnyModel, HubModel, Model, RegisteredModel
+from modelcrate.resolve.declared.files import declared_files
 from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
 from modelcrate.resolve.lock import Lock, ModelPin, read_lock
 from modelcrate_layers.atomic import scratch_folder
@@ -71,15 +72,17 @@ def rebuild_image(found: Found, session: Session) -> Rebuilt:
     beside = _sources_beside(found, image.images[0])
     done: list[Rebuilt] = []
     faults: list[CrateError] = []
-    for sources in beside:
-        try:
-            with placed(found.collection.where):
-                done.append(_rebuild(sources, found, image, session))
-        except CrateError as fault:
-            faults.append(fault)
-        else:
-            if not done[-1].mismatches:
-                return done[-1]
+    # nobody has to have signed the sources: their files get no variables of this machine, and their indexes no credentials
+    with Session(replace(session.config, foreign=True), session.emit, session.connections.logins) as foreign:
+        for sources in beside:
+            try:
+                with placed(found.collection.where):
+                    done.append(_rebuild(sources, found, image, foreign))
+            except CrateError as fault:
+                faults.append(fault)
+            else:
+                if not done[-1].mismatches:
+                    return done[-1]
     if not done:
         raise faults[-1]
     return min(done, key=lambda each: len(each.mismatches))
@@ -139,11 +142,14 @@ def _rebuild(sources: Sources, found: Found, image: Image | Index, session: Sess
         with as_machine_error(top):
             top.mkdir()
         sources.unpack(top, LOCK_NAME)
-        request = session.read(top / sources.file)
-        if request.project.dependencies.project:
-            raise IntegrityError("the sources want to run a build of their own (project: true)")
-        _place_files(request, image.images[0], scratch)
-        given = _given_models(request, image.images[0], scratch)
+        with blamed_on_sources(top):
+            request = session.read(top / sources.file)
+            if request.project.dependencies.project:
+                raise IntegrityError("the sources want to run a build of their own (project: true)")
+            for _ in declared_files(request.project.dependencies, top, session.config.file_variables):
+                pass  # a variable that they want is told before anything is fetched
+            _place_files(request, image.images[0], scratch)
+            given = _given_models(request, image.images[0], scratch)
         project = request.project
         if project.created is None:
             project = replace(project, created=_created(image.images[0]))

@@ -82,7 +82,7 @@ def _named_files(prepared: Prepared, file: Path, config: Config) -> Iterator[Pat
     yield file
     yield folder / LOCK_NAME
     yield from (place / name for place in _tops(project, folder) for name in NAMES if (place / name).exists())
-    yield from declared_files(project.dependencies, folder, config.environment)
+    yield from declared_files(project.dependencies, folder, config.file_variables)
     yield from (folder / path for path in project.gates.model_keys)
     for test in project.tests:
         yield from (folder / text for text in (test.request, test.answer) if text is not None and not is_json(text))

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from modelcrate.net.config import HttpConfig
-from modelcrate.net.index_config import split_name, tool_settings
+from modelcrate.net.index_config import index_sources, split_name, tool_settings
 from modelcrate.net.urls import is_address
 from modelcrate.project.values import Dependencies
 from modelcrate.resolve.requirements import ReadRequirements
@@ -38,7 +38,7 @@ def choose_index(
         needs: The dependencies that the project declares.
         folder: The folder of the project.
         read: The project's requirements, with the options and URLs of their file.
-        indexes: Those that a lock names for its packages.
+        indexes: Those that a lock names for its packages, as `expand_indexes` has them.
         environment: Variables of this run; it also names the configuration files.
     """
     options = read.options
@@ -50,7 +50,7 @@ def choose_index(
         torch=needs.torch or "",
         prereleases=options.prereleases,
         direct=read.urls,
-        known=tuple(_expanded(indexes, environment)),
+        known=tuple(indexes),
     )
     project = Index(needs.index_url or "", needs.extra_index_urls, source="the project file")
     if house is not None and not (project.url or project.extra or options.index_url or options.extra_index_urls):
@@ -62,6 +62,16 @@ def choose_index(
         _check_addresses(each)
         found = _beside(found, each)
     return replace(index, url=found.url, extra=found.extra, merged=found.merged, source=found.source)
+
+
+def without_names(index: Index, environment: Mapping[str, str]) -> Index:
+    """Returns the index of a foreign project: only indexes that the user has configured keep names, by which logins are found."""
+    own = {url for each in index_sources(HttpConfig(environment)) for url in each.urls}
+
+    def kept(url: str) -> str:
+        return url if url in own else split_name(url)[1]
+
+    return replace(index, url=kept(index.url), extra=tuple(map(kept, index.extra)))
 
 
 def _names_any(index: Index) -> bool:
@@ -90,8 +100,14 @@ def _check_addresses(index: Index) -> None:
             )
 
 
-def _expanded(indexes: Sequence[str], environment: Mapping[str, str]) -> Iterator[str]:
-    """Yields the indexes of a lock with their variables (`${NAME}`, as Pipenv has them), those of PyPI left out."""
+def expand_indexes(indexes: Sequence[str], environment: Mapping[str, str] | None) -> Iterator[str]:
+    """Yields the indexes that a lock names with their variables (`${NAME}`, as Pipenv has them), those of PyPI left out.
+
+    Args:
+        indexes: The indexes as the lock has them. One whose variable is not set is left out.
+        environment: Where variables are looked up; None where the lock is somebody else's.
+    """
+    environment = environment or {}
     for url in indexes:
         missing = any(not environment.get(name) for name in re.findall(r"\$\{?(\w+)\}?", url))
         if url and not missing and not re.fullmatch(_PYPI, url):

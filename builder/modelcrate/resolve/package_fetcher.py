@@ -89,14 +89,14 @@ class Sources:
 
     @property
     def _index(self) -> Index:
-        from modelcrate.resolve.index_settings import choose_index
+        from modelcrate.resolve.index_settings import choose_index, expand_indexes, without_names
         from modelcrate.resolve.requirements import read_requirements
 
-        environment = self.connections.config.environment
-        read = read_requirements(self.declared.requirements, environment)
-        return choose_index(
-            self.project.dependencies, self.folder, read, environment, self.declared.requirements.indexes
-        )
+        config = self.connections.config
+        read = read_requirements(self.declared.requirements, config.file_variables)
+        known = tuple(expand_indexes(self.declared.requirements.indexes, config.file_variables))
+        index = choose_index(self.project.dependencies, self.folder, read, config.environment, known)
+        return without_names(index, config.environment) if config.foreign else index
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -115,7 +115,7 @@ class Sources:
         with as_machine_error(self.cache):
             claim_folder(self.cache / "uv")
         config = self.connections.config
-        return Uv(self.cache / "uv", HttpConfig(config.environment, config.offline))
+        return Uv(self.cache / "uv", HttpConfig(config.environment, config.offline, foreign=config.foreign))
 
 
 @dataclass(slots=True)

@@ -118,8 +118,8 @@ class ReadRequirements:
 class _State:
     """The contents of the files. It is filled while they are read, so it is not frozen."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self.environment = environment
+    def __init__(self, environment: Mapping[str, str] | None) -> None:
+        self.environment, self.foreign = environment or {}, environment is None
         self.lines, self.constraints, self.notices = list[str](), list[str](), list[str]()
         self.hashes, self.urls = dict[str, set[str]](), dict[str, str]()
         self.index_url, self.extra, self.links = "", list[str](), list[str]()
@@ -133,12 +133,14 @@ class _State:
 _NO_VARIABLES: Mapping[str, str] = {}
 
 
-def read_requirements(requirements: Requirements, environment: Mapping[str, str] = _NO_VARIABLES) -> ReadRequirements:
+def read_requirements(
+    requirements: Requirements, environment: Mapping[str, str] | None = _NO_VARIABLES
+) -> ReadRequirements:
     """Reads the lines and the requirements files. Files in TOML are left to uv.
 
     Args:
         requirements: What to read.
-        environment: Where `${NAME}` of a file is looked up.
+        environment: Where `${NAME}` of a file is looked up; None where the files are somebody else's, and get no variable.
 
     Raises:
         UserError: With all faults of all lines and files.
@@ -282,8 +284,13 @@ def logical_lines(file: Path) -> Iterator[PlacedLine]:
 def _read_line(line: PlacedLine, state: _State, constraint: bool) -> None:
     missing = [name for name in _VARIABLE.findall(line.text) if not state.environment.get(name)]
     for name in missing:
-        what = f"the variable {name} is not set"
-        state.faults.append(UserError(what, where=line.where, hint=f"the line names ${{{name}}}: export {name}=..."))
+        what, hint = f"the variable {name} is not set", f"the line names ${{{name}}}: export {name}=..."
+        if state.foreign:
+            what = (
+                f"the line wants the variable {name}, and files of somebody else's project get none of this machine's"
+            )
+            hint = "if you trust them: modelcrate sources IMAGE DIR, look at the line, and build DIR"
+        state.faults.append(UserError(what, where=line.where, hint=hint))
     if missing:
         return
     text = _VARIABLE.sub(lambda found: state.environment[found[1]], line.text)

@@ -175,7 +175,7 @@ class Uv:
         """
         words = ["build", "--wheel", "--out-dir", str(into), *_QUIET, *self.where(replace(index, torch=""))[:4]]
         words += ["--offline"] if self.network.offline else []
-        environment = {**_environment(self.network.environment, index), "SOURCE_DATE_EPOCH": epoch}
+        environment = {**self.environment(index), "SOURCE_DATE_EPOCH": epoch}
         try:
             done = subprocess.run(
                 [self._program(), *words, str(folder)],
@@ -208,7 +208,7 @@ class Uv:
         try:
             done = subprocess.run(
                 command,
-                env=_environment(self.network.environment, index),
+                env=self.environment(index),
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -226,7 +226,12 @@ class Uv:
 
     def environment(self, index: Index) -> dict[str, str]:
         """Returns what uv may see of the environment."""
-        return _environment(self.network.environment, index)
+        from modelcrate.net.credentials import IndexCredentials
+
+        given = self.network.environment
+        if self.network.foreign and IndexCredentials(self.network).has_default():
+            given = {**given, "NETRC": os.devnull}  # uv would send that login to whatever host a foreign project names
+        return _environment(given, index)
 
     def where(self, index: Index) -> list[str]:
         """Returns the options that name the index, the cache and the login."""

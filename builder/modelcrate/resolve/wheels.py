@@ -52,7 +52,7 @@ def lock_wheels(
         UserError: The requirements can't be satisfied, or there is no such package, or no wheel for the target.
         RegistryError: The index failed, or is needed though offline.
     """
-    read = read_requirements(requirements, uv.network.environment)
+    read = read_requirements(requirements, None if uv.network.foreign else uv.network.environment)
     index = replace(index, direct={**index.direct, **read.urls})
     locked = _take_lock(requirements, target, index, uv)
     lines = _lacking(read.lines, locked)

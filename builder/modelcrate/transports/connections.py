@@ -100,7 +100,9 @@ class Connections:
         from modelcrate.net.config import HttpConfig
 
         if self._http is None:
-            self._http = self._open.enter_context(HttpClient(HttpConfig(self.config.environment, self.config.offline)))
+            self._http = self._open.enter_context(
+                HttpClient(HttpConfig(self.config.environment, self.config.offline, foreign=self.config.foreign))
+            )
         return self._http
 
     def registry_client(self, emit: RegistryEmit) -> RegistryClient:

@@ -43,6 +43,16 @@ def test_a_variable_with_a_login_holds_for_its_origin(tmp_path: Path, variable: 
         assert login(tmp_path, url=other, **named) is None
 
 
+def test_indexes_of_a_foreign_project_get_no_login_that_fits_any_host(tmp_path: Path) -> None:
+    write(tmp_path / ".netrc", "default login me password everywhere\n").chmod(0o600)
+    environment = {"HOME": str(tmp_path), "UV_INDEX": "https://mine.example/simple"}
+    found = IndexCredentials(HttpConfig(environment, foreign=True), [URL])
+    assert found.find_after_refusal(URL) is None
+    assert found.find_after_refusal("https://mine.example/simple/pkg/") is not None
+    assert found.has_default()
+    assert IndexCredentials(HttpConfig(environment), [URL]).find_after_refusal(URL) is not None
+
+
 def test_the_url_itself_comes_first(tmp_path: Path) -> None:
     named = {"UV_INDEX_URL": "https://a:b@index.example/simple"}
     assert login(tmp_path, url="https://c:d@index.example/x", **named) == ("c", "d")

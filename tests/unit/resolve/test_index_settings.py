@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate.project.values import Dependencies
-from modelcrate.resolve.index_settings import choose_index, hosts
+from modelcrate.resolve.index_settings import choose_index, expand_indexes, hosts, without_names
 from modelcrate.resolve.requirements import FileOptions, ReadRequirements
 from modelcrate.resolve.uv import Index
 from modelcrate_layers.errors import UserError
@@ -115,8 +115,25 @@ def test_a_lock_adds_its_own_indexes_but_not_pypi(tmp_path: Path) -> None:
     public = ".".join(("https://pypi", "org/simple"))
     named = (public, "https://${USER}:${PW}@h.invalid/simple", "https://$GONE@g.invalid")
     environment = {"USER": "me", "PW": "x", "PIP_CONFIG_FILE": "/dev/null"}
-    index = choose_index(Dependencies(), tmp_path, ReadRequirements(), environment, named)
+    known = tuple(expand_indexes(named, environment))
+    index = choose_index(Dependencies(), tmp_path, ReadRequirements(), environment, known)
     assert index.known == ("https://me:x@h.invalid/simple",)
+
+
+def test_a_foreign_lock_gets_no_variables() -> None:
+    assert list(expand_indexes(["https://h.invalid/${TOKEN}", "https://g.invalid"], None)) == ["https://g.invalid"]
+
+
+def test_a_foreign_project_gets_no_login_by_the_name_of_an_index(tmp_path: Path) -> None:
+    environment = {
+        "UV_INDEX": "corp=https://mine.invalid",
+        "UV_INDEX_CORP_PASSWORD": "x",
+        "PIP_CONFIG_FILE": "/dev/null",
+    }
+    index = Index("corp=https://theirs.invalid", ("corp=https://mine.invalid", "corp=https://more.invalid"))
+    found = without_names(index, environment)
+    assert found.url == "https://theirs.invalid"
+    assert found.extra == ("corp=https://mine.invalid", "https://more.invalid")
 
 
 def test_a_configuration_that_can_not_be_read_says_nothing(tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ _BESIDE = ("pyproject.toml", "Pipfile")
 """The files of which another tool's lock was made. A lock that is older than they are is refused."""
 
 
-def declared_files(needs: Dependencies, folder: Path, environment: Mapping[str, str]) -> Iterator[Path]:
+def declared_files(needs: Dependencies, folder: Path, environment: Mapping[str, str] | None) -> Iterator[Path]:
     """Yields the files, each of which is there.
 
     Args:
         needs: The dependencies that the project declares.
         folder: The folder of the project.
-        environment: Where `${NAME}` of a file is looked up.
+        environment: Where `${NAME}` of a file is looked up; None where the files are somebody else's.
     """
     main = needs.pylock or needs.requirements
     if isinstance(main, Path):
