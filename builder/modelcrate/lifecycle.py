@@ -199,12 +199,15 @@ def rebuild(
         return rebuild_image(found, session)
 
 
-def write_sources(image: str, folder: str | Path, *, settings: Config | None = None, emit: Emit | None = None) -> Path:
+def write_sources(
+    image: str, folder: str | Path, *, digest: str = "", settings: Config | None = None, emit: Emit | None = None
+) -> Path:
     """Writes the project that an image was made of into a folder: its sources, its lock, and models that were files beside them.
 
     Args:
         image: The address of the image, which was built with `sources=True`.
         folder: A folder that is not there yet, or is empty.
+        digest: Which sources are taken, where several are beside the image: the digest of their artifact.
         settings: The configuration; by default that of the process.
         emit: Gets the events.
 
@@ -212,7 +215,7 @@ def write_sources(image: str, folder: str | Path, *, settings: Config | None = N
         The path of the project file.
 
     Raises:
-        UserError: There is something in the folder.
+        UserError: There is something in the folder, or several sources are beside the image, and none of them is named.
         SourceError: There is no such image, or no sources beside it.
         IntegrityError: The sources are damaged, or name what the image does not have.
     """
@@ -221,7 +224,9 @@ def write_sources(image: str, folder: str | Path, *, settings: Config | None = N
 
     address, target = as_text("image", image), as_path("folder", folder)
     with as_session(settings, emit) as session:
-        return restore_project(find(address, session.connections), target, session.config)[0]
+        return restore_project(
+            find(address, session.connections), target, session.config, as_text("digest", digest) if digest else ""
+        )
 
 
 def take_inventory(*places: str, settings: Config | None = None, emit: Emit | None = None) -> Inventory:

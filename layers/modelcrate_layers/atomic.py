@@ -125,18 +125,19 @@ def locked_folder(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def scratch_folder(parent: Path | None = None, prefix: str = SCRATCH) -> Iterator[Path]:
+def scratch_folder(parent: Path | None = None, prefix: str = SCRATCH, *, clear: bool = True) -> Iterator[Path]:
     """Makes a folder that is removed when the block ends. Folders of this kind that a killed process has left are removed first.
 
     Args:
         parent: Where it is made; by default the system's folder for temporary files.
         prefix: How the names of such folders begin. No other folder there may begin so.
+        clear: Whether such folders are removed first; not in a folder of the user, who could have named one so.
     """
     import tempfile
 
     above = Path(tempfile.gettempdir()) if parent is None else parent
     with suppress(OSError):
-        for left in above.glob(f"{prefix}*"):
+        for left in above.glob(f"{prefix}*") if clear else ():
             _remove_abandoned(left)
     path, lock = _new_scratch(above, prefix)
     try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,13 @@ import modelcrate
 from modelcrate.config import Config
 from modelcrate.images.artifact import make_referrer
 from modelcrate.images.image import Image
-from modelcrate.images.sources import KIND, PROJECT_FILE
+from modelcrate.images.sources import KIND, PROJECT_FILE, check_links
+from modelcrate.pipeline.rebuild import MOST, _created, _merged
 from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.content import Literal, MediaType
+from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.tar import writer
 from modelcrate_layers.tar.sources import Bytes
 from modelcrate_layers.tar.tree import Entry, file, symlink
@@ -117,7 +121,21 @@ def several_platforms_and_a_folder_of_a_model(folder: Path, inside: Inside) -> P
     return edit(folder, "path: model.bin", "path: weights")
 
 
+def models_that_share_files(folder: Path, inside: Inside) -> Path:
+    """With each other, with the entry, and with a golden request."""
+    more = (("src", "code"), ("model/m.bin", "inner"), ("model", "outer"), ("model", "same"))
+    lines = "".join(f"  - {{path: {path}, name: {name}, version: 1}}\n" for path, name in more)
+    edit(served(folder), "models:\n", f"models:\n{lines}")
+    edit(folder, "entry:", "tests: [{request: model/t.json}]\nentry:")
+    model = folder / "model"
+    model.mkdir()
+    (model / "m.bin").write_bytes(b"shared" * 500)
+    (model / "t.json").write_text("[1]")
+    return folder
+
+
 KINDS = [
+    models_that_share_files,
     plain,
     whole_folder_with_an_ignore_file,
     script_alone,
@@ -287,6 +305,18 @@ HOSTILE: dict[str, tuple[list[Entry], str, str]] = {
         "modelcrate.yaml",
         "at 'modelcrate.lock'",
     ),
+    "a model below the project file": (
+        [LOCK, _text("modelcrate.yaml", PROJECT.replace("path: m.bin", "path: modelcrate.yaml/x"))],
+        "modelcrate.yaml",
+        "at 'modelcrate.yaml/x'",
+    ),
+    "a name of two lines": ([LOCK, _text("a\nb", PROJECT)], "a\nb", "name no project file"),
+    "a project file that is none": ([LOCK, _text("modelcrate.yaml", "name: [")], "modelcrate.yaml", "the sources"),
+    "a lock that is none": (
+        [_text("modelcrate.lock", "{"), _text("modelcrate.yaml", PROJECT)],
+        "modelcrate.yaml",
+        "the sources",
+    ),
     "a model that the image lacks": (
         [LOCK, _text("modelcrate.yaml", PROJECT.replace("name: alone, v", "name: other, v"))],
         "modelcrate.yaml",
@@ -306,7 +336,7 @@ def test_hostile_sources_are_refused(kind: str, inside: Inside, tmp_path: Path) 
     entries, name, words = HOSTILE[kind]
     _with_sources(inside, entries, name)
     inside("verify", "x:1", "--rebuild").failed(5, words)
-    if kind != "a build of its own":
+    if kind not in ("a build of its own", "a lock that is none"):
         inside("sources", "x:1", tmp_path / "out").failed(5, words)
         assert not (tmp_path / "out").exists()
 
@@ -329,3 +359,102 @@ def test_sources_get_no_variables_of_whoever_reads_them(
         inside("verify", "x:1", "--rebuild").failed(5, "MY_TOKEN", "somebody else")
         inside("bundle", "create", "x:1", "--with", "lock,wheels", "-o", tmp_path / "b.tar").failed(5, "MY_TOKEN")
         assert index.log == []
+
+
+def test_a_model_with_a_link_that_leads_out_is_refused(inside: Inside, tmp_path: Path) -> None:
+    """The image's own model has it: the sources themselves are clean."""
+    model = tmp_path / "m"
+    model.mkdir()
+    (model / "a").write_bytes(b"a")
+    (model / "out").symlink_to("/etc")
+    found = tmp_path / "project"
+    found.mkdir()
+    assert _merged(model, found / "m")
+    with pytest.raises(IntegrityError, match="leads out of them"):
+        check_links(found)
+
+
+def test_of_several_sources_none_is_taken_unasked(inside: Inside, tmp_path: Path) -> None:
+    """A rebuild tries the last of them, and says so where there are more."""
+    inside("build", model_only(tmp_path / "project"), "-t", "x:1").succeeded()
+    entries = [LOCK, _text("modelcrate.yaml", PROJECT)]
+    texts = [[*entries, _text(f"more{number}", "x")] for number in range(MOST + 2)]
+    with Connections(Config(inside.home)) as connections:
+        image = find("x:1", connections).image()
+        blobs = [Literal(b"".join(writer.stream(sorted(each))), MediaType.LAYER) for each in texts]
+        made = tuple(
+            make_referrer(image.manifest.descriptor, KIND, each, {PROJECT_FILE: "modelcrate.yaml"}) for each in blobs
+        )
+        StoreOutput("x:1").deliver(replace(image, attached=made), connections, lambda event: None)
+    digest = str(made[3].manifest.descriptor.digest)
+    inside("sources", "x:1", tmp_path / "out").failed(2, "several sources", str(made[-1].manifest.descriptor.digest))
+    inside("sources", "x:1", tmp_path / "out", "--digest", "sha256:" + "0" * 64).failed(2, "none of the sources")
+    assert not (tmp_path / "out").exists()
+    inside("sources", "x:1", tmp_path / "out", "--digest", digest).succeeded()
+    assert (tmp_path / "out" / "more3").exists()
+    done = inside("verify", "x:1", "--rebuild")
+    assert f"{MOST + 2} sources are beside" in done.err
+    assert "17 sources beside one image" not in done.err
+
+
+def test_a_folder_that_is_there_stays_and_nothing_beside_it_is_removed(
+    inside: Inside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = served(tmp_path / "project")
+    inside("lock", project).succeeded()
+    inside("build", project, "--sources", "-t", "x:1").succeeded()
+    notes = tmp_path / "modelcrate-scratch-notes"
+    for each in (notes, tmp_path / "here", tmp_path / "linked"):
+        each.mkdir()
+    (notes / "important.txt").write_text("mine")
+    (tmp_path / "link").symlink_to("linked")
+    monkeypatch.chdir(tmp_path / "here")
+    inside("sources", "x:1", ".").succeeded()
+    inside("sources", "x:1", tmp_path / "link").succeeded()
+    inside("sources", "x:1", tmp_path / "new").succeeded()
+    names = {"model.bin", "modelcrate.lock", "modelcrate.yaml", "requirements.txt", "src", "wheels"}
+    for each in ("here", "linked", "new"):
+        assert {path.name for path in (tmp_path / each).iterdir()} == names
+    assert (tmp_path / "link").is_symlink()
+    assert (notes / "important.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0001-01-01T00:00:00+23:59", None),
+        ("9999-12-31T23:59:59-23:59", None),
+        ("yesterday", None),
+        ("2020-01-01T00:00:00", datetime(2020, 1, 1, tzinfo=UTC)),
+        ("2020-01-01T01:00:00+01:00", datetime(2020, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_foreign_creation_time_is_a_time_or_none(
+    inside: Inside, tmp_path: Path, text: str, expected: datetime | None
+) -> None:
+    inside("build", model_only(tmp_path / "project"), "-t", "x:1").succeeded()
+    with Connections(Config(inside.home)) as connections:
+        image = find("x:1", connections).image()
+        config = json.dumps({**image.settings, "created": text}).encode()
+        assert _created(replace(image, config=replace(image.config, data=config))) == expected
+
+
+def test_platforms_that_the_sources_lack_are_named(inside: Inside, tmp_path: Path) -> None:
+    project = edit(
+        model_only(tmp_path / "project"), "name: alone\n", "name: alone\nplatforms: [linux/amd64, linux/arm64]\n"
+    )
+    inside("build", project, "-t", "x:1").succeeded()
+    lock = tmp_path / "other"
+    shutil.copytree(project, lock)
+    edit(lock, "platforms: [linux/amd64, linux/arm64]", "platforms: [linux/amd64]")
+    inside("lock", lock).succeeded()
+    entries = [_text(name, (lock / name).read_text()) for name in ("modelcrate.lock", "modelcrate.yaml")]
+    with Connections(Config(inside.home)) as connections:
+        index = find("x:1", connections).read()
+        blob = Literal(b"".join(writer.stream(entries)), MediaType.LAYER)
+        made = make_referrer(index.images[0].manifest.descriptor, KIND, blob, {PROJECT_FILE: "modelcrate.yaml"})
+        StoreOutput("x:1").deliver(replace(index, attached=(made,)), connections, lambda event: None)
+    done = inside("verify", "x:1", "--rebuild")
+    assert done.code == 5
+    assert "linux/arm64: the sources do not build this platform" in done.out
+    assert "only its annotations" not in done.out

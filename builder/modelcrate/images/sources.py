@@ -12,7 +12,7 @@ from modelcrate.images.artifact import Artifact
 from modelcrate.images.image import Image
 from modelcrate.images.reading import Found
 from modelcrate.images.unpack import unpack
-from modelcrate_layers.content import Blob, parse_object
+from modelcrate_layers.content import Blob, Digest, parse_object
 from modelcrate_layers.errors import IntegrityError, LockedError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
 
@@ -31,8 +31,9 @@ MAX_SOURCES = 16 << 30
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The sources beside an image: the name of the project file, the version that made the image, and the tar."""
+    """The sources beside an image: their artifact, the name of the project file, the version that made the image, and the tar."""
 
+    digest: Digest
     file: str
     version: str
     blob: Blob
@@ -44,13 +45,22 @@ class Sources:
             IntegrityError: They are damaged or not whole, or a link among them leads out of the folder.
         """
         unpack([self.blob], folder, MAX_SOURCES)
-        root = os.path.realpath(folder)
-        for path in folder.rglob("*"):
-            if path.is_symlink() and not os.path.realpath(path).startswith(root + os.sep):
-                raise IntegrityError(f"the sources have a link that leads out of them: {path.name[:200]!r}")
+        check_links(folder)
         for name in (self.file, *needed):
             if not (folder / name).is_file():
                 raise IntegrityError(f"the sources have no {name}")
+
+
+def check_links(folder: Path) -> None:
+    """Refuses a project with a link that leads out of it.
+
+    Raises:
+        IntegrityError: There is one.
+    """
+    root = os.path.realpath(folder)
+    for path in folder.rglob("*"):
+        if path.is_symlink() and not os.path.realpath(path).startswith(root + os.sep):
+            raise IntegrityError(f"the sources have a link that leads out of them: {path.name[:200]!r}")
 
 
 @contextmanager
@@ -83,4 +93,4 @@ def _parsed(artifact: Artifact) -> Sources:
     file = str(notes.get(PROJECT_FILE, ""))
     if not _FILE.fullmatch(file) or file in (".", "..") or len(artifact.layers) != 1:
         raise IntegrityError("sources of an image that name no project file, or have no layer")
-    return Sources(file, str(notes.get(MADE_BY, ""))[:80], artifact.blobs[-1])
+    return Sources(artifact.manifest.descriptor.digest, file, str(notes.get(MADE_BY, ""))[:80], artifact.blobs[-1])

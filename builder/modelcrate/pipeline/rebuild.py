@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate._version import __version__
 from modelcrate.config import Config
+from modelcrate.events import Notice
 from modelcrate.images.image import Image, ImageLayer, Index
 from modelcrate.images.reading import Found
-from modelcrate.images.sources import Sources, blamed_on_sources, read_sources
+from modelcrate.images.sources import Sources, blamed_on_sources, check_links, read_sources
 from modelcrate.images.unpack import unpack
 from modelcrate.inspect.verify_rebuild import list_mismatches
 from modelcrate.pipeline.choose_models import GivenModels
@@ -23,8 +25,8 @@ from modelcrate.project.values import AnyModel, HubModel, Model, RegisteredModel
 from modelcrate.resolve.declared.files import declared_files
 from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
 from modelcrate.resolve.lock import Lock, ModelPin, read_lock
-from modelcrate_layers.atomic import scratch_folder
-from modelcrate_layers.content import Digest
+from modelcrate_layers.atomic import remove, scratch_folder
+from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError, placed
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.model import folder as model_folder
@@ -36,7 +38,11 @@ if TYPE_CHECKING:
     from modelcrate.resolve.hub.folder import HubFolder
 
 MOST = 16
-"""Sources beside one image, at most: whoever builds the same image from other files puts others there, and each is tried."""
+"""How many sources beside one image are tried: whoever builds the same image from other files puts others there."""
+
+
+INCOMING = ".modelcrate-incoming-"
+"""How the name of the folder begins in which a project is put together, beside or in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,10 @@ def rebuild_image(found: Found, session: Session) -> Rebuilt:
     """
     image = found.read()
     beside = _sources_beside(found, image.images[0])
+    if len(beside) > MOST:
+        text = f"{len(beside)} sources are beside the image; the last {MOST} are tried, and no others"
+        session.emit(Notice(text))
+        beside = beside[-MOST:]
     done: list[Rebuilt] = []
     faults: list[CrateError] = []
     # nobody has to have signed the sources: their files get no variables of this machine, and their indexes no credentials
@@ -88,7 +98,7 @@ def rebuild_image(found: Found, session: Session) -> Rebuilt:
     return min(done, key=lambda each: len(each.mismatches))
 
 
-def restore_project(found: Found, folder: Path, config: Config) -> tuple[Path, int]:
+def restore_project(found: Found, folder: Path, config: Config, digest: str = "") -> Path:
     """Writes the project that an image was made of into a folder: its sources, its lock, and those models that were files beside them.
 
     Registered models and those of hubs stay where they are.
@@ -97,12 +107,13 @@ def restore_project(found: Found, folder: Path, config: Config) -> tuple[Path, i
         found: The image, or an index of several platforms.
         folder: The folder, which is not there yet, or is empty.
         config: The configuration.
+        digest: Which sources are taken where several are beside the image: the digest of their artifact, or how it begins.
 
     Returns:
-        The project file, and how many sources are beside the image; of several the last one is taken.
+        The project file.
 
     Raises:
-        UserError: There is something in the folder.
+        UserError: There is something in the folder, or several sources are beside the image, and the digest does not name one of them.
         SourceError: There are no sources beside the image.
         IntegrityError: The sources are damaged, or name what the image does not have.
     """
@@ -110,16 +121,49 @@ def restore_project(found: Found, folder: Path, config: Config) -> tuple[Path, i
         raise UserError("is there, and is no empty folder", where=str(folder), hint="name another folder")
     image = found.read().images[0]
     beside = _sources_beside(found, image)
+    sources, real = _chosen(beside, digest, found.collection.where), Path(os.path.realpath(folder))
     with as_machine_error(folder), placed(found.collection.where):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with scratch_folder(folder.parent) as scratch:
+        real.parent.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(real if real.is_dir() else real.parent, INCOMING, clear=False) as scratch:
             top = scratch / "project"
             top.mkdir()
-            beside[-1].unpack(top, LOCK_NAME)
-            request = read_request(top / beside[-1].file, config)
-            _place_files(request, image, scratch)
-            os.rename(top, folder)
-    return folder / beside[-1].file, len(beside)
+            sources.unpack(top, LOCK_NAME)
+            with blamed_on_sources(top):
+                _place_files(read_request(top / sources.file, replace(config, foreign=True)), image, scratch)
+            if real.is_dir():
+                _move_children(top, real)
+            else:
+                os.rename(top, real)
+    return folder / sources.file
+
+
+def _move_children(top: Path, folder: Path) -> None:
+    """Moves all that is in a folder into an empty one, or nothing: it may be the current folder, or a mount, and stays."""
+    moved: list[Path] = []
+    try:
+        for each in sorted(top.iterdir()):
+            os.rename(each, folder / each.name)
+            moved.append(folder / each.name)
+    except BaseException:
+        for each in moved:
+            remove(each)
+        raise
+
+
+def _chosen(beside: Sequence[Sources], digest: str, where: str) -> Sources:
+    """Returns the sources that are meant. Nobody has to have signed any of them, so that none of several is taken unasked."""
+    fitting = [each for each in beside if digest in ("", str(each.digest)) or _begins(each, digest)]
+    if len({(each.file, each.blob.descriptor.digest) for each in fitting}) == 1:
+        return fitting[-1]
+    listed = "\n".join(f"{each.digest} ({each.blob.descriptor.size} bytes)" for each in beside[-MOST:])
+    what = (
+        f"none of the sources beside the image is {digest[:80]!r}" if digest else "several sources are beside the image"
+    )
+    raise UserError(what, where=where, why=listed, hint="name those that you want: modelcrate sources --digest DIGEST")
+
+
+def _begins(sources: Sources, digest: str) -> bool:
+    return len(digest) >= 8 and str(sources.digest).removeprefix("sha256:").startswith(digest.removeprefix("sha256:"))
 
 
 def _sources_beside(found: Found, image: Image) -> tuple[Sources, ...]:
@@ -131,8 +175,6 @@ def _sources_beside(found: Found, image: Image) -> tuple[Sources, ...]:
             why="a build puts its lock and its sources beside an image where it is asked to",
             hint="build it with --sources; or verify its project: modelcrate verify PROJECT --against IMAGE",
         )
-    if len(beside) > MOST:
-        raise IntegrityError(f"has {len(beside)} sources beside one image", where=found.collection.where)
     return beside
 
 
@@ -156,6 +198,12 @@ def _rebuild(sources: Sources, found: Found, image: Image | Index, session: Sess
         project = replace(project, max_size=None, max_layer_growth=None)  # limits are for what is delivered
         made = session.rebuild(replace(request, project=project, given=given))
         mismatches = [line for each in made.images for line in list_mismatches(found.image(each.platform), each)]
+        built = [each.platform for each in made.images]
+        mismatches += [
+            f"{Platform.of(each.settings)}: the sources do not build this platform"
+            for each in image.images
+            if not any(platform.matches(each.settings) for platform in built)
+        ]
         if not mismatches and made.digest != image.digest:
             mismatches = ["index: only its annotations, or the order of its images, differ"]
     made_by = sources.version if sources.version != __version__ else ""
@@ -165,8 +213,9 @@ def _rebuild(sources: Sources, found: Found, image: Image | Index, session: Sess
 def _created(image: Image) -> datetime | None:
     """Returns the creation time of an image: a setting of a build, which may stand in its environment."""
     try:
-        return datetime.fromisoformat(str(image.settings.get("created", "")))
-    except ValueError:
+        found = datetime.fromisoformat(str(image.settings.get("created", "")))
+        return found.astimezone(UTC) if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
 
 
@@ -176,6 +225,7 @@ def _place_files(request: Request, image: Image, scratch: Path) -> None:
         if isinstance(model, Model):
             layers = _layers_of(image, model.name, model.version)
             _move_into(_unpacked(model.name, model.version, layers, scratch), request.folder, model)
+    check_links(request.folder)
 
 
 def _given_models(request: Request, image: Image, scratch: Path) -> GivenModels:
@@ -229,11 +279,31 @@ def _move_into(place: Path, folder: Path, model: Model) -> None:
     """Moves a model to where its project has it, which has to be in the project's folder."""
     target = folder / model.path
     inside = os.path.realpath(target.parent) + os.sep
-    if os.path.lexists(target) or not inside.startswith(os.path.realpath(folder) + os.sep):
-        raise IntegrityError(f"the sources want the model {model.name[:200]} at {str(model.path)[:200]!r}")
+    refusal = IntegrityError(f"the sources want the model {model.name[:200]} at {str(model.path)[:200]!r}")
+    if not inside.startswith(os.path.realpath(folder) + os.sep):
+        raise refusal
     with as_machine_error(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise refusal from None
+        if not _merged(place, target):
+            raise refusal
+
+
+def _merged(place: Path, target: Path) -> bool:
+    """Moves a file or folder to where nothing is, or what is equal; returns whether it could.
+
+    Models share files with the entry, with golden requests and with each other.
+    """
+    if not os.path.lexists(target):
         os.rename(place, target)
+        return True
+    if place.is_symlink() or target.is_symlink():
+        return place.is_symlink() and target.is_symlink() and os.readlink(place) == os.readlink(target)
+    if place.is_dir() and target.is_dir():
+        return all(_merged(each, target / each.name) for each in sorted(place.iterdir()))
+    return place.is_file() and target.is_file() and filecmp.cmp(place, target, shallow=False)
 
 
 def _hub_model(

@@ -55,8 +55,12 @@ def list_sources(prepared: Prepared, config: Config) -> Tree:
             hint="build its wheel, name the folder of the wheel as wheelhouse, and leave `project: true` out",
         )
     for model in project.models:
-        if isinstance(model, Model):
-            _place(request.folder / model.path, request.folder)
+        if isinstance(model, Model) and not _place(request.folder / model.path, request.folder):
+            raise UserError(
+                f"the model {model.name} is the project's folder itself, which the sources are a part of",
+                where=str(request.file),
+                hint="put the model into a folder of its own",
+            )
     more: dict[bytes, Entry] = {}
     for path in dict.fromkeys(_named_files(prepared, request.file, config)):
         more |= {entry.path: entry for entry in _listed(path, request.folder)}
