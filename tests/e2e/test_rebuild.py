@@ -16,16 +16,18 @@ import modelcrate
 from modelcrate.config import Config
 from modelcrate.images.artifact import make_referrer
 from modelcrate.images.image import Image
-from modelcrate.images.sources import KIND, PROJECT_FILE, check_links
-from modelcrate.pipeline.rebuild import MOST, _created, _merged
+from modelcrate.images.sources import KIND, PROJECT_FILE
+from modelcrate.pipeline.rebuild import MOST, _created, _place_files
+from modelcrate.pipeline.request import read_request
 from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.content import Literal, MediaType
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.kinds.model import folder as model_folder
 from modelcrate_layers.tar import writer
 from modelcrate_layers.tar.sources import Bytes
-from modelcrate_layers.tar.tree import Entry, file, symlink
+from modelcrate_layers.tar.tree import Entry, Tree, directory, file, symlink
 from support import hub as hubs
 from support import real_registry
 from support.command import Inside
@@ -312,6 +314,11 @@ HOSTILE: dict[str, tuple[list[Entry], str, str]] = {
     ),
     "a name of two lines": ([LOCK, _text("a\nb", PROJECT)], "a\nb", "name no project file"),
     "a project file that is none": ([LOCK, _text("modelcrate.yaml", "name: [")], "modelcrate.yaml", "the sources"),
+    "a lock of another project": (
+        [LOCK, _text("modelcrate.yaml", PROJECT)],
+        "modelcrate.yaml",
+        "does not fit them",
+    ),
     "a lock that is none": (
         [_text("modelcrate.lock", "{"), _text("modelcrate.yaml", PROJECT)],
         "modelcrate.yaml",
@@ -336,7 +343,7 @@ def test_hostile_sources_are_refused(kind: str, inside: Inside, tmp_path: Path) 
     entries, name, words = HOSTILE[kind]
     _with_sources(inside, entries, name)
     inside("verify", "x:1", "--rebuild").failed(5, words)
-    if kind not in ("a build of its own", "a lock that is none"):
+    if kind not in ("a build of its own", "a lock that is none", "a lock of another project"):
         inside("sources", "x:1", tmp_path / "out").failed(5, words)
         assert not (tmp_path / "out").exists()
 
@@ -362,16 +369,19 @@ def test_sources_get_no_variables_of_whoever_reads_them(
 
 
 def test_a_model_with_a_link_that_leads_out_is_refused(inside: Inside, tmp_path: Path) -> None:
-    """The image's own model has it: the sources themselves are clean."""
-    model = tmp_path / "m"
-    model.mkdir()
-    (model / "a").write_bytes(b"a")
-    (model / "out").symlink_to("/etc")
-    found = tmp_path / "project"
-    found.mkdir()
-    assert _merged(model, found / "m")
-    with pytest.raises(IntegrityError, match="leads out of them"):
-        check_links(found)
+    """No build of ours makes such a layer; the image is another's. The sources themselves are clean."""
+    project = model_only(tmp_path / "project")
+    inside("build", project, "-t", "x:1").succeeded()
+    (project / "model.bin").unlink()
+    with Connections(Config(inside.home)) as connections:
+        image = find("x:1", connections).image()
+        assert isinstance(image, Image)
+        (layer,) = (each for each in image.layers if each.role == "model")
+        place = model_folder("alone", 1)
+        entries = Tree.of([directory(place), directory(place + b"/m"), symlink(place + b"/m/out", b"/etc")]).entries
+        forged = replace(layer, blob=Literal(b"".join(writer.stream(entries)), MediaType.LAYER))
+        with pytest.raises(IntegrityError, match="leads out of them"):
+            _place_files(read_request(project, connections.config), replace(image, layers=(forged,)), tmp_path)
 
 
 def test_of_several_sources_none_is_taken_unasked(inside: Inside, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
 from modelcrate.resolve.lock import Lock, ModelPin, read_lock
 from modelcrate_layers.atomic import remove, scratch_folder
 from modelcrate_layers.content import Digest, Platform
-from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, UserError, placed
+from modelcrate_layers.errors import CrateError, IntegrityError, LockedError, SourceError, UserError, placed
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.model import folder as model_folder
 from modelcrate_layers.kinds.ready import ReadyLayer
@@ -196,7 +196,13 @@ def _rebuild(sources: Sources, found: Found, image: Image | Index, session: Sess
         if project.created is None:
             project = replace(project, created=_created(image.images[0]))
         project = replace(project, max_size=None, max_layer_growth=None)  # limits are for what is delivered
-        made = session.rebuild(replace(request, project=project, given=given))
+        try:
+            made = session.rebuild(replace(request, project=project, given=given))
+        except LockedError as fault:
+            if fault.where != LOCK_NAME:
+                raise  # a package that can't be had any more
+            what = "the lock among the sources beside the image does not fit them"
+            raise IntegrityError(what, why=fault.why or fault.what) from None
         mismatches = [line for each in made.images for line in list_mismatches(found.image(each.platform), each)]
         built = [each.platform for each in made.images]
         mismatches += [
