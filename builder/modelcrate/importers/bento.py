@@ -75,7 +75,8 @@ def read(file: Path) -> Imported:
     env = _variables(keys, docker) | _models(keys, name) | _paths(section, name)
     labels = keys.pairs("labels")
     keys.take("labels", f"labels: {', '.join(labels)}")
-    if str(keys.data.get("description") or "").startswith("file:"):
+    about = keys.data.get("description")
+    if isinstance(about, str) and about.startswith("file:"):
         keys.leave("description", "a label has one line: labels: {org.opencontainers.image.description: TEXT}")
     labels |= take_labels(keys, {"description": f"{OCI}.description"})
     keys.leave("args", "a service of an image is told by variables: env: {NAME: VALUE}")
@@ -153,8 +154,7 @@ def _variables(keys: Keys, docker: Keys) -> dict[str, str]:
         except CrateError as fault:
             keys.reading.missing.append(fault.sentence)
             text = ""
-        plain = [line.strip().removeprefix("export ") for line in text.splitlines()]
-        lines = [line for line in plain if line and not line.startswith("#")]
+        lines = _lines(text)
         env = {name: value.strip("\"'") for name, value in split_variables(docker, "env", lines).items()}
     elif isinstance(given, list):
         env = split_variables(docker, "env", docker.texts("env"))
@@ -168,10 +168,36 @@ def _variables(keys: Keys, docker: Keys) -> dict[str, str]:
             continue
         if not value:
             each.leave("name", "it has no value; at the start: modelcrate run -e NAME=VALUE")
-        env |= keep_variables(each, "name", {name: value}) if value else {}
-        each.take("value", "env")
+        kept = keep_variables(each, "name", {name: value}) if value else {}
+        env |= kept
+        if kept:
+            each.take("value", "env")
+        elif value:
+            each.done("value")
+            each.reading.leave(f"{each.above}value", None, "as its name")
         each.take("stage", "the variables of an image are there when it runs")
     return env
+
+
+def _lines(text: str) -> list[str]:
+    """Returns the lines NAME=VALUE of a file of variables. A value in quotes and a key in PEM may go over several lines, which are one here."""
+    joined = list[str]()
+    ends = ""
+    for line in text.splitlines():
+        if ends:
+            joined[-1] += f"\n{line}"
+            ends = "" if ends in line else ends
+            continue
+        plain = line.strip().removeprefix("export ")
+        if not plain or plain.startswith("#"):
+            continue
+        joined.append(plain)
+        value = plain.partition("=")[2].strip()
+        if value[:1] in ('"', "'") and value.count(value[0]) == 1:
+            ends = value[0]
+        elif "-----BEGIN" in plain and "-----END" not in plain:
+            ends = "-----END"
+    return joined
 
 
 def _models(keys: Keys, name: str) -> dict[str, str]:
@@ -218,11 +244,13 @@ def _ignored(keys: Keys) -> Iterator[tuple[str, str]]:
     wanted = [
         line
         for each in chosen
-        for plain in [each.removeprefix("./").rstrip("/")]
-        for line in (f"!{plain}", f"!{plain}/**")
+        for plain in [each.removeprefix("!").removeprefix("./").rstrip("/")]
+        for line in ([plain] if each.startswith("!") else [f"!{plain}", f"!{plain}/**"])
     ]
+    escaped = [f"\\{each}" if each.startswith("#") else each for each in wanted]
     store = [f"!{STORE}/**"] if "models" in keys else []
-    lines = [*(["*", "!*/", *wanted, *store] if chosen else []), *exclude, *own]
+    left_out = [f"\\{each}" if each.startswith("#") else each for each in exclude]
+    lines = [*(["*", "!*/", *escaped, *store] if chosen else []), *left_out, *own]
     head = f"# What {plain_words(keys.reading.file.name)} leaves out, made from it by modelcrate init."
     text = "".join(f"{line}\n" for line in [head, *lines])
     if (folder / IGNORED).exists() and (folder / IGNORED).read_bytes()[: len(text) * 4] != text.encode():

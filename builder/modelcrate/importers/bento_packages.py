@@ -9,12 +9,14 @@ from pathlib import Path
 from modelcrate.importers.keys import Keys
 from modelcrate.importers.project_parts import MAX_PATH, inside
 from modelcrate.importers.requirement_lines import Needs, make_needs
+from modelcrate.importers.secrecy import holds_secret
 from modelcrate.net.urls import is_address
 from modelcrate.project.conda import parse_conda, read_conda
 from modelcrate.project.values import Conda, Dependencies
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.named_file import read_source
 
+_NO_LOGIN = "a project file has no passwords: name the index in uv's or pip's own settings"
 _SPEC = re.compile(r"([A-Za-z0-9._/-]+::)?[A-Za-z0-9_][A-Za-z0-9._-]*([ =<>!~\[].{0,200})?")
 """A package of conda, as a project file takes it."""
 
@@ -60,15 +62,18 @@ def _indexes(python: Keys, needs: Dependencies) -> Dependencies:
         python.leave("extra_index_url", "no_index says that there is none")
         index, more = "", ()
     python.take("no_index", "a wheelhouse alone is searched without an index")
-    good = [each for each in more if is_address(each) and "@" not in each.split("/")[2]]
-    if index and is_address(index) and "@" not in index.split("/")[2]:
+    good = [each for each in more if _is_index(each)]
+    if index and _is_index(index):
         needs = replace(needs, index_url=index)
         python.take("index_url", "dependencies: index-url")
-    python.leave("index_url", "a project file has no passwords: name the index in uv's or pip's own settings")
+    python.leave("index_url", _NO_LOGIN)
     if good:
+        for number, each in enumerate(more):
+            if each not in good:
+                python.reading.leave(f"{python.above}extra_index_url[{number}]", each, _NO_LOGIN)
         needs = replace(needs, extra_index_urls=tuple(good))
         python.take("extra_index_url", f"dependencies: extra-index-url: {len(good)}")
-    python.leave("extra_index_url", "a project file has no passwords: name the index in uv's or pip's own settings")
+    python.leave("extra_index_url", _NO_LOGIN)
     links = python.texts("find_links")
     local = [each for each in links if "://" not in each and not each.startswith("-")]
     if len(links) == 1 and local and len(local[0]) <= MAX_PATH:
@@ -76,6 +81,11 @@ def _indexes(python: Keys, needs: Dependencies) -> Dependencies:
         python.take("find_links", "dependencies: wheelhouse")
     python.leave("find_links", "write it into the requirements file: --find-links PLACE")
     return needs
+
+
+def _is_index(text: str) -> bool:
+    """Returns whether a text is the address of an index, without a login and without a query, which may have a secret."""
+    return is_address(text) and "@" not in text.split("/")[2] and "?" not in text and not holds_secret(text)
 
 
 def _conda(keys: Keys) -> tuple[Conda | None, str | None, tuple[str, ...]]:

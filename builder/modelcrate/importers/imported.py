@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
 
+from modelcrate.importers.secrecy import tell
 from modelcrate.project.values import FILE_NAME, Project
 from modelcrate_layers.atomic import write_file
 from modelcrate_layers.errors import UserError
@@ -78,9 +79,10 @@ def write_imported(found: Imported, *, force: bool = False) -> tuple[Path, ...]:
                 else "move it away, or replace it with --force"
             )
             raise UserError("exists already", where=str(path), hint=hint)
-    parse_project(
-        texts[FILE_NAME].encode(), str(found.folder / FILE_NAME), found.folder
-    )  # what is written is a project file
+    try:
+        parse_project(texts[FILE_NAME].encode(), FILE_NAME, found.folder)  # what is written is a project file
+    except UserError as fault:
+        raise _of_the_file(found, fault) from None
     paths = tuple(found.folder / name for name in texts)
     own, *others = zip(paths, texts.values(), strict=True)
     before, after = (
@@ -96,6 +98,17 @@ def write_imported(found: Imported, *, force: bool = False) -> tuple[Path, ...]:
             path.parent.mkdir(exist_ok=True)
             write_file(path, text.encode())
     return paths
+
+
+def _of_the_file(found: Imported, fault: UserError) -> UserError:
+    """Returns the fault of a project file that was not written as one of the file that it was made of: its user has no other."""
+    faults = [fault, *fault.also]
+    why = [part for each in faults for part in (each.what, each.why) if part]
+    said = "\n".join(
+        [*(tell(each) for part in why for each in part.splitlines()), "of the keys there would be", *found.lines()]
+    )
+    hint = "change the key that it comes from, or leave it out and write it into the project file afterwards"
+    return UserError("can't become a project", where=str(found.file), why=said, hint=hint)
 
 
 def _is(path: Path, text: str) -> bool:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from modelcrate.importers.secrecy import is_plain
+
 if TYPE_CHECKING:
     from modelcrate.importers.reading import Reading
 
@@ -48,7 +50,7 @@ class Keys:
         value = self.value(key)
         if value is None:
             return ""
-        if isinstance(value, Mapping | list):
+        if not is_plain(value):
             self.wrong(key, "no text", "write one text behind it")
             return ""
         if _CONTROLS.search(str(value)):
@@ -62,9 +64,7 @@ class Keys:
         if value is None:
             return ()
         items = value if isinstance(value, list) else [value]
-        if len(items) > MAX_LINES or any(
-            isinstance(each, Mapping | list) or _CONTROLS.search(str(each)) for each in items
-        ):
+        if len(items) > MAX_LINES or any(not is_plain(each) or _CONTROLS.search(str(each)) for each in items):
             self.wrong(key, "no list of texts", "write one text a line, each behind a dash")
             return ()
         found = tuple(str(each).strip() for each in items if each is not None)
@@ -122,7 +122,7 @@ class Keys:
         if value is None:
             return {}
         if not isinstance(value, Mapping) or any(
-            isinstance(each, Mapping | list) or _CONTROLS.search(f"{name}{each}") for name, each in value.items()
+            not is_plain(each) or _CONTROLS.search(f"{name}{each}") for name, each in value.items()
         ):
             self.wrong(key, "no mapping of names to texts", "write NAME: value")
             return {}

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from modelcrate.images.reference import HUB
 from modelcrate.importers.keys import Keys
-from modelcrate.importers.reading import has_secret
+from modelcrate.importers.secrecy import is_secret
 from modelcrate.pipeline.variables import FIXED
 from modelcrate.project.contracts import APP_ROOT
 from modelcrate.project.reading import parse_base_words
@@ -34,7 +34,6 @@ _RENAMED = {"libgl1-mesa-glx": "libgl1", "libglx-mesa0-dev": "libgl-dev", "pytho
 
 _REPOSITORY = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,95}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _REVISION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,200}[A-Za-z0-9])?")
-_SECRET_NAME = re.compile(r"(?i)(secret|token|passw|credential|api_?key|access_?key)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -123,7 +122,9 @@ def leave_commands(keys: Keys, key: str) -> None:
     items = value if isinstance(value, list) else [value] if value is not None else []
     for number, each in enumerate(items):
         place = f"{keys.above}{key}[{number}]" if isinstance(value, list) else f"{keys.above}{key}"
-        keys.reading.leave(place, each, _way_of(str(each.get("command")) if isinstance(each, Mapping) else str(each)))
+        command = each.get("command") if isinstance(each, Mapping) else each
+        text = command if isinstance(command, str) else ""
+        keys.reading.leave(place, text or each, _way_of(text))
     keys.done(key)
 
 
@@ -143,15 +144,13 @@ def keep_variables(keys: Keys, key: str, variables: Mapping[str, str]) -> dict[s
     out = {}
     for name, value in variables.items():
         place = f"{keys.above}{key}: {name[:100]}"
-        if not _NAME.fullmatch(name):
-            keys.reading.leave(place, None, "no variable can be called that")
+        if not _NAME.fullmatch(name):  # which may be a line of a key, and is not repeated
+            keys.reading.leave(f"{keys.above}{key}", None, "no variable can be called that")
         elif name in FIXED:
             keys.reading.leave(place, None, FIXED[name])
-        elif (
-            value
-            and (has_secret(value) or _SECRET_NAME.search(name))
-            and not re.fullmatch(r"[0-9.]+|true|false", value.lower())
-        ):
+        elif "\n" in value and not is_secret(name, value):
+            keys.reading.leave(place, None, "its value has several lines, and that of an image's variable has one")
+        elif is_secret(name, value):
             why = f"it looks like a secret, and none goes into an image; at the start: modelcrate run -e {name}"
             keys.reading.leave(place, None, why)
         else:
@@ -168,7 +167,9 @@ def split_variables(keys: Keys, key: str, lines: Iterable[str]) -> dict[str, str
     out = {}
     for line in lines:
         name, equals, value = line.partition("=")
-        if equals:
+        if not equals and not re.fullmatch(r"[A-Z][A-Z0-9_]{0,60}", name):  # it may be a line of a key
+            keys.reading.leave(f"{keys.above}{key}", None, "a line of it is no NAME=VALUE")
+        elif equals:
             out[name.strip()] = value
         else:
             keys.reading.leave(
@@ -205,7 +206,8 @@ def hub_model(
     """
     if not _REPOSITORY.fullmatch(repo) or (revision and (not _REVISION.fullmatch(revision) or ".." in revision)):
         keys.reading.fault(
-            f"not a repository of a hub: {repo[:100]!r}", "expected ORG/NAME, and a commit, a branch or a tag"
+            "not a repository of a hub" + ("" if ":" in repo else f": {repo[:100]!r}"),
+            "expected ORG/NAME, and a commit, a branch or a tag",
         )
         return None
     name = free_name(repo.rpartition("/")[2], others)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from modelcrate.importers.imported import Imported
 from modelcrate.importers.keys import MAX_LINES, Keys
-from modelcrate.project.foreign_yaml import load_yaml, repeated_keys, shown
+from modelcrate.importers.secrecy import tell, tell_value
+from modelcrate.project.foreign_yaml import load_yaml, repeated_keys
 from modelcrate.project.values import Project
-from modelcrate.resolve.requirement_faults import mask
-from modelcrate.security.scan.secrets import by_content
-from modelcrate_layers.errors import CrateError, UserError
+from modelcrate_layers.errors import UserError
 from modelcrate_layers.named_file import read_source
-
-_SECRET = re.compile(r"(?i)(secret|token(?!iz)|passw|credential|api_?key)")
 
 
 class Reading:
@@ -47,19 +43,19 @@ class Reading:
         return made
 
     def leave(self, key: str, value: object, why: str) -> None:
-        """Notes a key that an image can't have. The value is shown, unless it may be a secret."""
+        """Notes a key that an image can't have. The value is shown if it is short and plain, and no secret."""
         self._count()
-        told = _public(key, value)
-        self.not_taken.append(f"{key}: {told}; {why}" if told else f"{key}; {why}")
+        told, key = tell_value(key, value), tell(key)
+        self.not_taken.append(f"{key}: {told}; {tell(why)}" if told else f"{key}; {tell(why)}")
 
     def take(self, key: str, became: str) -> None:
         """Notes a key that was taken over, and what it became."""
         self._count()
-        self.taken.append(f"{key}: {became}")
+        self.taken.append(tell(f"{key}: {became}"))
 
     def fault(self, what: str, hint: str) -> None:
         """Notes a fault, with which no project can be made."""
-        self.faults.append(UserError(what, where=str(self.file), hint=hint))
+        self.faults.append(UserError(tell(what), where=str(self.file), hint=hint))
 
     def close(self) -> None:
         """Names the keys that nobody asked for, and raises the faults.
@@ -67,13 +63,17 @@ class Reading:
         Raises:
             UserError: There are faults; `also` has the others, and the first says what would become of the other keys.
         """
-        for each in self._opened:
-            each.close()
+        for opened in self._opened:
+            opened.close()
         if self.faults:
+            for each in self.faults:
+                each.what, each.why = tell(each.what), "\n".join(map(tell, each.why.splitlines()))
             first, *rest = self.faults
             said = [
                 *(f"taken over: {each}" for each in self.taken),
                 *(f"not taken over: {each}" for each in self.not_taken),
+                *map(tell, dict.fromkeys(self.notices)),
+                *(f"before a build: {tell(each)}" for each in dict.fromkeys(self.missing)),
             ]
             if said:
                 first.why = "\n".join([*filter(None, [first.why]), "of the other keys there would be", *said])
@@ -93,7 +93,7 @@ class Reading:
         """
         self.close()
         taken, left, notices, missing = (
-            tuple(dict.fromkeys(each)) for each in (self.taken, self.not_taken, self.notices, self.missing)
+            tuple(dict.fromkeys(map(tell, each))) for each in (self.taken, self.not_taken, self.notices, self.missing)
         )
         place = folder or self.file.parent
         return Imported(self.file, self.tool, place, project, dict(files), taken, left, notices, missing)
@@ -117,21 +117,3 @@ def load_mapping(file: Path) -> Mapping[str, object]:
         found = "is empty" if data is None else "has no keys"
         raise UserError(found, where=str(file), hint="name the configuration of the model")
     return data
-
-
-def _public(key: str, value: object) -> str:
-    """Returns a value as it may be shown; empty for one that may be a secret."""
-    if value is None:
-        return ""
-    if _SECRET.search(key.rpartition(".")[2]) and not isinstance(value, bool):
-        return ""
-    text = mask(" ".join(shown(value).split()))
-    return "" if has_secret(text) else text
-
-
-def has_secret(text: str) -> bool:
-    """Returns whether a text has a secret in it, by the secret's own form."""
-    try:
-        return any(not each.warns for each in by_content(text.encode()))
-    except CrateError:
-        return True

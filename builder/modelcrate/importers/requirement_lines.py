@@ -8,6 +8,7 @@ from pathlib import Path
 
 from modelcrate.importers.project_parts import plain_words
 from modelcrate.importers.reading import Reading
+from modelcrate.importers.secrecy import holds_secret
 from modelcrate.project.values import Dependencies
 from modelcrate.resolve.declared import format_of, read_declaration
 from modelcrate.resolve.requirements import PlacedLine, Requirements, package_of, read_requirements
@@ -45,6 +46,13 @@ def make_needs(reading: Reading, file: Path | None, lines: Sequence[str], added:
     kept = [line for line in whole if line and not line.startswith("#")]
     for line in [line for line in kept if _ITSELF.fullmatch(line)]:
         reading.leave("the requirement", line, "the project's own modules come with its sources")
+        kept.remove(line)
+    for line in [line for line in kept if holds_secret(line)]:
+        reading.leave(
+            "the requirement",
+            line,
+            "it has a login or a signed address: write it without, and put the login into ~/.netrc",
+        )
         kept.remove(line)
     named = {package_of(line) for line in kept if _is_plain(line)} | _named(
         reading, Requirements(placed=_placed(reading, kept))

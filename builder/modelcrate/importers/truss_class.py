@@ -12,6 +12,7 @@ from modelcrate.importers.keys import Keys
 from modelcrate.importers.project_parts import RUNS_ELSEWHERE, inside
 from modelcrate.importers.reading import Reading
 from modelcrate.importers.requirement_lines import Needs, make_needs
+from modelcrate.importers.secrecy import holds_secret, is_secret
 from modelcrate.importers.truss_adapter import OFFERED, STEPS, Place, adapter_text
 from modelcrate.importers.truss_engine import engine_project
 from modelcrate.importers.truss_model import UNKNOWN, ModelClass, read_class
@@ -50,6 +51,11 @@ _RUNTIME = {
     **dict.fromkeys(("oidc", "remote_ssh", "egress_restrictions"), RUNS_ELSEWHERE),
 }
 
+
+_BUILDING = frozenset(
+    {"build", "build_commands", "base_image", "external_data", "external_package_dirs", "training_checkpoints"}
+)
+"""Keys that serve building or Baseten alone, so that no class looks at them."""
 
 _MORE = (
     "chat_completions",
@@ -119,12 +125,22 @@ def _configuration(keys: Keys, project: Project, data: Mapping[str, object], sec
     """Returns the configuration as the class gets it, without values of secrets."""
     keys.value("model_metadata")
     keys.take("model_metadata", f"{SCRIPT}: CONFIG, which the class takes")
-    whole = {**data, "secrets": dict.fromkeys(secrets), "environment_variables": dict(project.env)}
-    return _plain(whole, keys.reading, [MAX_VALUES])
+    ours = {"secrets": dict.fromkeys(secrets), "environment_variables": dict(project.env)}
+    whole = {key: value for key, value in data.items() if key not in _BUILDING and key not in ours}
+    left_out = [key for key in data if key in _BUILDING]
+    config = _plain(whole, keys.reading, [MAX_VALUES], left_out)
+    if left_out:
+        keys.reading.notices.append(
+            f"CONFIG in {SCRIPT} is without what serves building and what may be a secret: {', '.join(map(str, left_out[:50]))}"
+        )
+    return {**config, **ours} if isinstance(config, dict) else config
 
 
-def _plain(value: object, reading: Reading, left: list[int], depth: int = 0) -> object:
-    """Returns a configuration as it can be written out, of plain values. It is counted down, because aliases of YAML can make it endless."""
+def _plain(value: object, reading: Reading, left: list[int], out: list[str], above: str = "", depth: int = 0) -> object:
+    """Returns a configuration as it can be written out, of plain values and without secrets, whose keys are added to `out`.
+
+    It is counted down, because aliases of YAML can make it endless.
+    """
     left[0] -= 1
     if left[0] < 0 or depth > MAX_DEPTH:
         raise UserError(
@@ -133,9 +149,17 @@ def _plain(value: object, reading: Reading, left: list[int], depth: int = 0) -> 
             hint="put data into a file below data/",
         )
     if isinstance(value, Mapping):
-        return {str(key): _plain(each, reading, left, depth + 1) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each, reading, left, depth + 1) for each in value]
+        secret = [key for key, each in value.items() if holds_secret(str(key)) or is_secret(str(key), each)]
+        out += [f"{above}{key}" for key in secret]
+        return {
+            str(key): _plain(each, reading, left, out, f"{above}{key}.", depth + 1)
+            for key, each in value.items()
+            if key not in secret
+        }
+    if isinstance(value, list | tuple | set):
+        items = [each for each in value if not is_secret("", each)]
+        out += [f"{above.removesuffix('.')}[...]"] * (len(items) < len(value))
+        return [_plain(each, reading, left, out, above, depth + 1) for each in items]
     finite = isinstance(value, bool | int | str) or value is None or (isinstance(value, float) and math.isfinite(value))
     return value if finite else str(value)
 

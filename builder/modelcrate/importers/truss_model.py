@@ -77,7 +77,8 @@ UNKNOWN = ModelClass()
 
 
 def _method(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Method:
-    parameters = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs][1:]
+    bound = not any(ast.unparse(each) == "staticmethod" for each in node.decorator_list)
+    parameters = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs][1 if bound else 0 :]
     annotations = [ast.unparse(each.annotation) for each in parameters if each.annotation is not None]
     return Method(
         tuple(each.arg for each in parameters),

@@ -75,19 +75,22 @@ def test_what_a_tool_adds_to_a_file_stands_in_one_of_ours(tmp_path: Path) -> Non
 
 
 def test_what_no_index_has_is_said_before_a_build(tmp_path: Path) -> None:
-    text = "build: {python_packages: [idna, 'git+https://u:p4ss@git.example/a/b', '-e .', '--extra-index-url https://i.example/simple']}\npredict: a.py:B\n"
+    text = "build: {python_packages: [idna, 'git+https://u:p4ss@git.example/a/b', 'git+https://git.example/a/b', '-e .', '--extra-index-url https://i.example/simple']}\npredict: a.py:B\n"
     found = read(write(tmp_path, "cog", cog__yaml=text))
     assert found.files[GENERATED].splitlines()[1:] == [
         "idna",
-        "git+https://u:p4ss@git.example/a/b",
+        "git+https://git.example/a/b",
         "--extra-index-url https://i.example/simple",
         "cog<0.17",
     ]
     missing = "\n".join(found.missing)
     assert "a.py is not there, which predict names" in missing
     assert f"{GENERATED}:3: not a package of an index but a version control address" in missing
-    assert "p4ss" not in "\n".join(found.lines())
-    assert "the requirement: -e .; the project's own modules come with its sources" in found.not_taken
+    assert "p4ss" not in "\n".join([*found.lines(), *found.files.values()])
+    assert any(
+        each.startswith("the requirement: git+https://git.example/a/b; it has a login") for each in found.not_taken
+    )
+    assert "the requirement: -e ...; the project's own modules come with its sources" in found.not_taken
 
 
 def test_which_version_of_cog_serves(tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+"""What may be a secret, and how a text or a value of another tool's file is told without one. What is not known to be plain is hidden."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from datetime import date
+
+from modelcrate.security.scan.secrets import by_content
+from modelcrate_layers.errors import CrateError
+
+MAX_SHOWN = 120
+"""Characters of a value in a message."""
+
+_NAMED = (
+    r"secret|passw|passphrase|passcode|(?<!by)(?<!com)pass(?![a-z])|(?<![a-z])(?:pw|pwd|auth|jwt|sas|dsn)(?![a-z])|authorization|bearer"
+    r"|token(?!i[sz])|credential|cookie|connection_?string|webhook|signature|(?<![a-z])sig(?![a-z])"
+    r"|(?:api|access|private|account|signing|encryption|ssh|master|deploy|license)[_-]?keys?|[_-]key(?![a-z0-9])"
+)
+_NAME = re.compile(_NAMED, re.IGNORECASE)
+_COUNTED = re.compile(r"tokens|token_?(ids?|limit|count|len|length|size|budget)(?![a-z])", re.IGNORECASE)
+"""Names of numbers of tokens, which are no secrets."""
+
+_LOGINS = re.compile(
+    r"(?<=//)(?!git@)(?:[^\s/@'\"]*:(?![0-9]+(?:[/\s'\"]|$))[^\s'\"]*@|[^\s/@'\"]+@|[^\s/@:'\"]+:(?![0-9])[^\s/'\"]+)"
+    r"|(?<![\w/.@-])[\w.%+-]+:(?!//)[^\s@'\"]+@(?!sha256:)(?=[\w\[])"
+)
+"""Users and passwords of addresses, also of one that was cut off before its @, and of one without a scheme."""
+_QUERY = re.compile(r"(?<=://)([^\s?'\"]*)\?[^\s'\"]+")
+_ASSIGNED = re.compile(rf"(?i)([\w.-]*(?:{_NAMED})[\w.-]*(?:=|(?<=-)\s))(?!\.\.\.)\S+")
+_OPTION = re.compile(rf"(?i)(--?[\w-]*(?:{_NAMED})[\w-]*[ =])(?!\.\.\.)\S+")
+_HEADER = re.compile(r"(?i)\b(authorization:?\s+\S+|bearer|basic)\s+(?!\.\.\.)[A-Za-z0-9+/=_.-]{3,}")
+
+
+def is_secret_name(name: str) -> bool:
+    """Returns whether what is called so may be a secret."""
+    return _NAME.search(name) is not None
+
+
+def is_secret(name: str, value: object) -> bool:
+    """Returns whether the value of a variable or of a key may be a secret, by its name or by its own form."""
+    text = "" if value is None or isinstance(value, bool) else str(value) if is_plain(value) else "nested"
+    if not text or text.lower() in ("true", "false"):
+        return False
+    if is_secret_name(name):
+        return not (_COUNTED.search(name) and re.fullmatch(r"[0-9.]+", text))
+    return is_plain(value) and holds_secret(text)
+
+
+def holds_secret(text: str) -> bool:
+    """Returns whether a text has a secret in it: by its form, as a login or a query of an address, or assigned to a name."""
+    return has_secret(text) or any(each.search(text) for each in (_LOGINS, _QUERY, _ASSIGNED, _OPTION, _HEADER))
+
+
+def has_secret(text: str) -> bool:
+    """Returns whether a text has a secret in it, by the secret's own form."""
+    try:
+        return any(not each.warns for each in by_content(text.encode()))
+    except (CrateError, UnicodeError):
+        return True
+
+
+def is_plain(value: object) -> bool:
+    """Returns whether a value of YAML is a text, a number, a truth value or a date, so that `str` of it is short."""
+    return value is None or isinstance(value, str | bool | int | float | date)
+
+
+def tell(text: str) -> str:
+    """Returns a line of a message without what may be a secret in it: logins and queries of addresses, and what is assigned to names of secrets."""
+    text = _QUERY.sub(r"\1?...", _LOGINS.sub("", text))
+    text = _OPTION.sub(r"\1...", _ASSIGNED.sub(r"\1...", _HEADER.sub(r"\1 ...", text)))
+    if has_secret(text):
+        text = re.sub(r"\S+", lambda word: "..." if has_secret(word[0]) else word[0], text)
+    return "a text that has a secret in it" if has_secret(text) else text
+
+
+def tell_value(key: str, value: object) -> str:
+    """Returns a value as it may be shown: short and plain, else what it is; empty for one that may be a secret.
+
+    Args:
+        key: Its key with those above it, each of which may say that it is a secret.
+        value: The value.
+    """
+    if value is None or (is_secret_name(key) and not isinstance(value, bool)):
+        return ""
+    if isinstance(value, Mapping):
+        return _count(value, "key")
+    if isinstance(value, list) and len(value) <= 20 and all(map(is_plain, value)):
+        told = "[" + ", ".join(_word(str(each)) for each in value) + "]"
+        return told if len(told) <= MAX_SHOWN else _count(value, "item")
+    if not is_plain(value):
+        return _count(value, "item") if isinstance(value, Collection) else "(no text)"
+    return _word(str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def _word(text: str) -> str:
+    """Returns a text of one word; of more, which may be a command, the first. What is assigned in it is left out."""
+    first, *more = text.split(maxsplit=1) or [""]
+    shown = tell(re.sub(r"(?<![=<>!~?])=(?!=)\S*", "=...", tell(first)) if "://" not in first else first)
+    cut = shown[:MAX_SHOWN] + "..." if len(shown) > MAX_SHOWN else shown
+    return f"{cut} ..." if more else cut
+
+
+def _count(value: Collection[object], what: str) -> str:
+    return f"({len(value)} {what}{'' if len(value) == 1 else 's'})"
