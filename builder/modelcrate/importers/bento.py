@@ -17,6 +17,7 @@ from modelcrate.importers.project_parts import (
     OCI,
     OWN_BASE,
     inside,
+    keep_labels,
     keep_variables,
     plain_words,
     split_variables,
@@ -73,8 +74,7 @@ def read(file: Path) -> Imported:
     section = keys.mapping("python") or reading.keys({})
     needs, of_conda = take_needs(keys, section)
     env = _variables(keys, docker) | _models(keys, name) | _paths(section, name)
-    labels = keys.pairs("labels")
-    keys.take("labels", f"labels: {', '.join(labels)}")
+    labels = keep_labels(keys, "labels")
     about = keys.data.get("description")
     if isinstance(about, str) and about.startswith("file:"):
         keys.leave("description", "a label has one line: labels: {org.opencontainers.image.description: TEXT}")

@@ -28,6 +28,7 @@ from modelcrate.importers.project_parts import (
 )
 from modelcrate.importers.reading import Reading
 from modelcrate.importers.requirement_lines import Needs, make_needs
+from modelcrate.importers.secrecy import tell
 from modelcrate.project.values import AnyModel, Command, DebianBase, HubModel, Model, Project, project_name
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.named_file import read_source
@@ -226,7 +227,7 @@ def _name(keys: Keys, file: Path) -> str:
     found = ""
     for key in ("image", "model"):
         text = keys.text(key)
-        last = PurePosixPath(text.partition("@")[0]).name.partition(":")[0] if text else ""
+        last = PurePosixPath(tell(text).partition("?")[0].partition("@")[0]).name.partition(":")[0] if text else ""
         if text and not found and project_name(last):
             found = project_name(last)
             keys.take(key, f"name: {found}; where it is sent is said at the build: --push {text[:200]}")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from modelcrate.importers.secrecy import is_plain
+from modelcrate.importers.secrecy import is_plain, tell_name
 
 if TYPE_CHECKING:
     from modelcrate.importers.reading import Reading
@@ -184,7 +184,7 @@ class Keys:
             hint = (
                 f"did you mean {near[0]!r}?" if near else self._unknown or f"{self.reading.tool} has no such key there"
             )
-            self.reading.leave(self._name(key)[:200], value, f"it is unknown; {hint}")
+            self.reading.leave(tell_name(self._name(key))[:200], value, f"it is unknown; {hint}")
         self._rest = {}
 
     def _name(self, key: str) -> str:

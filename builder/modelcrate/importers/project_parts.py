@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -22,6 +22,7 @@ OWN_BASE = "do it once in an image of your own, and name that: base: IMAGE"
 
 NO_CUDA = "the packages bring CUDA: torch of the index does, and dependencies: {torch: cu126} takes the builds for one version"
 RUNS_ELSEWHERE = "where it runs decides, not the image"
+_LEFT_OUT = "it looks like a secret, and none goes into an image"
 FOR_READERS = "it is for readers: labels: {NAME: VALUE}"
 
 MAX_PATH, MAX_NAME = 4096, 255
@@ -139,7 +140,19 @@ def _way_of(command: str) -> str:
     return f"no command runs while an image is made: {OWN_BASE}"
 
 
-def keep_variables(keys: Keys, key: str, variables: Mapping[str, str]) -> dict[str, str]:
+def keep_labels(keys: Keys, key: str) -> dict[str, str]:
+    """Returns the labels that a mapping names; what may be a secret is left out."""
+    labels = {}
+    for name, value in keys.pairs(key).items():
+        if is_secret(name, value):
+            keys.reading.leave(f"{keys.above}{key}: {name[:100]}", None, _LEFT_OUT)
+        else:
+            labels[name] = value
+    keys.take(key, f"labels: {', '.join(labels)}" if labels else "nothing is left of it")
+    return labels
+
+
+def keep_variables(keys: Keys, key: str, variables: Mapping[str, str], secrets: Collection[str] = ()) -> dict[str, str]:
     """Returns the variables that an image may have; the others are left out with the reason. Values are not repeated: they may be secrets."""
     out = {}
     for name, value in variables.items():
@@ -150,7 +163,7 @@ def keep_variables(keys: Keys, key: str, variables: Mapping[str, str]) -> dict[s
             keys.reading.leave(place, None, FIXED[name])
         elif "\n" in value and not is_secret(name, value):
             keys.reading.leave(place, None, "its value has several lines, and that of an image's variable has one")
-        elif is_secret(name, value):
+        elif is_secret(name, value) or (value and name in secrets):
             why = f"it looks like a secret, and none goes into an image; at the start: modelcrate run -e {name}"
             keys.reading.leave(place, None, why)
         else:
@@ -183,7 +196,10 @@ def take_labels(keys: Keys, reasons: Mapping[str, str]) -> dict[str, str]:
     out = {}
     for key, label in reasons.items():
         text = " ".join(", ".join(keys.texts(key)).split())
-        if text and keys.take(key, f"labels: {label}"):
+        if is_secret("", text):
+            keys.reading.leave(f"{keys.above}{key}", None, _LEFT_OUT)
+            keys.done(key)
+        elif text and keys.take(key, f"labels: {label}"):
             out[label] = text
     return out
 

@@ -52,6 +52,17 @@ def holds_secret(text: str) -> bool:
     return has_secret(text) or any(each.search(text) for each in (_LOGINS, _QUERY, _ASSIGNED, _OPTION, _HEADER))
 
 
+def has_argument(command: str) -> bool:
+    """Returns whether a command has a secret among its words. A variable of a shell is none, and neither is a number of tokens."""
+    words = re.split(r"[\s'\"]+", command)
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        value = value if equals else after if name.startswith("-") and not after.startswith("-") else ""
+        if not value.startswith("$") and is_secret_name(name) and is_secret(name, value) and not _COUNTED.search(name):
+            return True
+    return has_secret(command) or any("$" not in each[0] for each in _LOGINS.finditer(command))
+
+
 def has_secret(text: str) -> bool:
     """Returns whether a text has a secret in it, by the secret's own form."""
     try:
@@ -72,6 +83,12 @@ def tell(text: str) -> str:
     if has_secret(text):
         text = re.sub(r"\S+", lambda word: "..." if has_secret(word[0]) else word[0], text)
     return "a text that has a secret in it" if has_secret(text) else text
+
+
+def tell_name(name: str) -> str:
+    """Returns the name of a key, whose first word is one; what comes after it may be a value without the space that YAML wants."""
+    first, *more = re.split(r"[\s:=]+", name, maxsplit=1)
+    return tell(f"{first} ..." if more else first)
 
 
 def tell_value(key: str, value: object) -> str:

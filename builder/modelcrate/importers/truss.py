@@ -130,7 +130,9 @@ def _base(keys: Keys) -> Base:
 
 
 def _variables(keys: Keys) -> dict[str, str]:
-    return keep_variables(keys, "environment_variables", keys.pairs("environment_variables"))
+    named = keys.data.get("secrets")
+    secrets = frozenset(map(str, named)) if isinstance(named, Mapping) else frozenset()
+    return keep_variables(keys, "environment_variables", keys.pairs("environment_variables"), secrets)
 
 
 def _models(keys: Keys) -> tuple[tuple[HubModel, ...], dict[str, str]]:

@@ -12,7 +12,7 @@ from modelcrate.importers.keys import Keys
 from modelcrate.importers.project_parts import RUNS_ELSEWHERE, inside
 from modelcrate.importers.reading import Reading
 from modelcrate.importers.requirement_lines import Needs, make_needs
-from modelcrate.importers.secrecy import holds_secret, is_secret
+from modelcrate.importers.secrecy import holds_secret, is_secret, is_secret_name, tell_name
 from modelcrate.importers.truss_adapter import OFFERED, STEPS, Place, adapter_text
 from modelcrate.importers.truss_engine import engine_project
 from modelcrate.importers.truss_model import UNKNOWN, ModelClass, read_class
@@ -149,8 +149,14 @@ def _plain(value: object, reading: Reading, left: list[int], out: list[str], abo
             hint="put data into a file below data/",
         )
     if isinstance(value, Mapping):
-        secret = [key for key, each in value.items() if holds_secret(str(key)) or is_secret(str(key), each)]
-        out += [f"{above}{key}" for key in secret]
+        secret = [
+            key
+            for key, each in value.items()
+            if (tell_name(str(key)) != str(key) and is_secret_name(str(key)))
+            or holds_secret(str(key))
+            or is_secret(str(key), each)
+        ]
+        out += [tell_name(f"{above}{key}") for key in secret]
         return {
             str(key): _plain(each, reading, left, out, f"{above}{key}.", depth + 1)
             for key, each in value.items()

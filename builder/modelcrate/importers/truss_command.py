@@ -10,6 +10,7 @@ from pathlib import Path
 
 from modelcrate.importers.keys import Keys
 from modelcrate.importers.project_parts import inside, moved
+from modelcrate.importers.secrecy import has_argument
 from modelcrate.importers.truss_class import take_needs, take_runtime
 from modelcrate.project.contracts import APP_ROOT
 from modelcrate.project.values import Command, DebianBase, Project, RegistryBase
@@ -38,6 +39,11 @@ def command_project(
     needs, sources = take_needs(keys, ()), _sources(keys)
     places = {**places, **_folders(keys, project.name, sources)}
     argv = _words(moved(server.text("start_command"), places))
+    if has_argument(server.text("start_command")):
+        server.reading.fault(
+            "docker_server.start_command has a secret in it, and none goes into an image",
+            'name a variable there, sh -c "... --api-key $API_KEY", and give it at the start: modelcrate run -e API_KEY',
+        )
     in_shell = argv[:1] == ("sh",)
     server.take("start_command", "command, in a shell" if in_shell else "command")
     if not argv and not isinstance(project.base, RegistryBase):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.importers.secrecy import is_secret, tell, tell_value
+from modelcrate.importers.secrecy import has_argument, is_secret, tell, tell_value
 from modelcrate_layers.errors import CrateError
 from support.configurations import read, write
 
@@ -37,6 +37,10 @@ CASES = [
     ("truss", f'{TRUSS}weights: [{{source: "hf://u:{X}@x/y"}}]\n'),
     ("truss", f"{TRUSS}model_metadata: {{api_key: {X}, deep: [{{password: {X}}}], link: 'https://x/a?sig={X}'}}\nodd: {{token: {X}}}\n"),
     ("cog", f"{COG}environment: [PW={X}, DB_PASS={X}, PGPASS={X}, PRIVATE_KEY={X}, 'AUTH=Bearer {X}', 'URL=http://u:{X}@h/']\n"),
+    ("truss", f"{TRUSS}secrets: {{foo: null}}\nenvironment_variables: {{foo: {X}}}\ndescription: token={X}\n"),
+    ("truss", f"{TRUSS}docker_server: {{start_command: 'x --api-key {X}', server_port: 80}}\n"),
+    ("bento", f"{BENTO}labels: {{a: 'https://u:{X}@h/x', password: {X}}}\n'password:{X}': 1\n"),
+    ("cog", f"{COG}image: 'https://h/x?token={X}'\n"),
     ("bento", f'{BENTO}python: {{extra_index_url: ["https://x/simple?token={X}", "https://y/simple"]}}\n'),
     ("cog", f'build: {{python_packages: ["--extra-index-url https://u:{X}@h/simple", "a @ git+https://u:{X}@h/a"]}}\npredict: predict.py:Predictor\n'),
 ]  # fmt: skip
@@ -85,3 +89,15 @@ def test_what_is_plain_is_told() -> None:
     assert tell_value("a", [1, "b"]) == "[1, b]"
     assert tell_value("a", "ffmpeg") == "ffmpeg"
     assert tell_value("a", "make all") == "make ..."
+
+
+@pytest.mark.parametrize(
+    ("command", "secret"),
+    [
+        *[("vllm serve /m --max-num-batched-tokens 4096 --tokenizer a/b --port 80", False), ("x --api-key abc", True)],
+        *[("sh -c 'x --api-key $API_KEY && true'", False), ("API_KEY=abc x", True), ("x --api-key=${KEY}", False)],
+        *[("x --enable-auth --port 80", False), ("x https://u:pw@h/a", True), ("x http://127.0.0.1:80/a@b", False)],
+    ],
+)
+def test_secrets_among_the_words_of_a_command(command: str, secret: bool) -> None:
+    assert has_argument(command) is secret
