@@ -12,6 +12,9 @@ from modelcrate_layers.errors import CrateError
 MAX_SHOWN = 120
 """Characters of a value in a message."""
 
+_MAX_TOLD = 20_000
+"""Characters of a line that are told."""
+
 _NAMED = (
     r"secret|passw|passphrase|passcode|(?<!by)(?<!com)pass(?![a-z])|(?<![a-z])(?:pw|pwd|auth|jwt|sas|dsn)(?![a-z])|authorization|bearer"
     r"|token(?!i[sz])|credential|cookie|connection_?string|webhook|signature|(?<![a-z])sig(?![a-z])"
@@ -22,14 +25,17 @@ _COUNTED = re.compile(r"tokens|token_?(ids?|limit|count|len|length|size|budget)(
 """Names of numbers of tokens, which are no secrets."""
 
 _LOGINS = re.compile(
-    r"(?<=//)(?!git@)(?:[^\s/@'\"]*:(?![0-9]+(?:[/\s'\"]|$))[^\s'\"]*@|[^\s/@'\"]+@|[^\s/@:'\"]+:(?![0-9])[^\s/'\"]+)"
-    r"|(?<![\w/.@-])[\w.%+-]+:(?!//)[^\s@'\"]+@(?!sha256:)(?=[\w\[])"
+    r"(?<=//)(?!git@)(?:[^\s/@'\"]{0,1000}:(?![0-9]+(?:[/\s'\"]|$))[^\s'\"]{0,1000}@|[^\s/@'\"]+@|[^\s/@:'\"]+:(?![0-9])[^\s/'\"]+)"
+    r"|(?<![\w/.@%+-])[\w.%+-]+:(?!//)[^\s@'\"]{1,1000}@(?!sha256:)(?=[\w\[])"
 )
-"""Users and passwords of addresses, also of one that was cut off before its @, and of one without a scheme."""
-_QUERY = re.compile(r"(?<=://)([^\s?'\"]*)\?[^\s'\"]+")
-_ASSIGNED = re.compile(rf"(?i)([\w.-]*(?:{_NAMED})[\w.-]*(?:=|(?<=-)\s))(?!\.\.\.)\S+")
-_OPTION = re.compile(rf"(?i)(--?[\w-]*(?:{_NAMED})[\w-]*[ =])(?!\.\.\.)\S+")
-_HEADER = re.compile(r"(?i)\b(authorization:?\s+\S+|bearer|basic)\s+(?!\.\.\.)[A-Za-z0-9+/=_.-]{3,}")
+"""Users and passwords of addresses, also of one that was cut off before its @, and of one without a scheme.
+
+Numbers of characters are limited, here and below, so that a long text takes time by its length alone.
+"""
+_QUERY = re.compile(r"(?<=://)([^\s?'\"]{0,1000})\?[^\s'\"]+")
+_ASSIGNED = re.compile(r"(?<![\w.-])([\w.-]+)([ =])(?=\S)(?!\.\.\.)")
+_WORD = re.compile(r"\S+")
+_HEADER = re.compile(r"(?i)\b(authorization:?\s{1,9}\S{1,99}|bearer|basic)\s{1,9}(?!\.\.\.)[A-Za-z0-9+/=_.-]{3,}")
 
 
 def is_secret_name(name: str) -> bool:
@@ -49,7 +55,7 @@ def is_secret(name: str, value: object) -> bool:
 
 def holds_secret(text: str) -> bool:
     """Returns whether a text has a secret in it: by its form, as a login or a query of an address, or assigned to a name."""
-    return has_secret(text) or any(each.search(text) for each in (_LOGINS, _QUERY, _ASSIGNED, _OPTION, _HEADER))
+    return has_secret(text) or any(each.search(text) for each in (_LOGINS, _QUERY, _HEADER)) or _assigned(text) != text
 
 
 def has_argument(command: str) -> bool:
@@ -78,8 +84,9 @@ def is_plain(value: object) -> bool:
 
 def tell(text: str) -> str:
     """Returns a line of a message without what may be a secret in it: logins and queries of addresses, and what is assigned to names of secrets."""
+    text = text if len(text) <= _MAX_TOLD else f"{text[:_MAX_TOLD]}..."
     text = _QUERY.sub(r"\1?...", _LOGINS.sub("", text))
-    text = _OPTION.sub(r"\1...", _ASSIGNED.sub(r"\1...", _HEADER.sub(r"\1 ...", text)))
+    text = _assigned(_HEADER.sub(r"\1 ...", text))
     if has_secret(text):
         text = re.sub(r"\S+", lambda word: "..." if has_secret(word[0]) else word[0], text)
     return "a text that has a secret in it" if has_secret(text) else text
@@ -89,6 +96,19 @@ def tell_name(name: str) -> str:
     """Returns the name of a key, whose first word is one; what comes after it may be a value without the space that YAML wants."""
     first, *more = re.split(r"[\s:=]+", name, maxsplit=1)
     return tell(f"{first} ..." if more else first)
+
+
+def _assigned(text: str) -> str:
+    """Returns a text without what is assigned to names of secrets: NAME=VALUE, --NAME=VALUE and --NAME VALUE."""
+    pieces, at = list[str](), 0
+    while (found := _ASSIGNED.search(text, at)) is not None:
+        name, mark = found[1], found[2]
+        hidden = (mark == "=" or name.startswith("-")) and is_secret_name(name)
+        pieces += [text[at : found.start()], name, mark, "..." if hidden else ""]
+        at = found.end()  # what stands after a name may itself be one
+        if hidden and (value := _WORD.match(text, at)):
+            at = value.end()
+    return "".join([*pieces, text[at:]])
 
 
 def tell_value(key: str, value: object) -> str:

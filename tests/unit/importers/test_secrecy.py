@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,15 @@ def test_what_is_plain_is_told() -> None:
 )
 def test_secrets_among_the_words_of_a_command(command: str, secret: bool) -> None:
     assert has_argument(command) is secret
+
+
+@pytest.mark.parametrize(
+    "part", ["pass", "//a:", "a:,", "://a", "--pass ", "bearer ", "a=", "PW=x ", "//a@", "?", "authorization  "]
+)
+def test_long_texts_take_time_by_their_length(part: str) -> None:
+    before = time.process_time()
+    text = part * (300_000 // len(part))
+    is_secret("a", text)
+    tell(text)
+    tell_value("a", text)
+    assert time.process_time() - before < 10
