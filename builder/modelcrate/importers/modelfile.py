@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from glob import escape
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from modelcrate.importers.imported import Imported
 from modelcrate.importers.llama_server import CONTEXT, Chat, llama_project
 from modelcrate.importers.modelfile_lines import Instruction, parse_modelfile
 from modelcrate.importers.project_parts import MAX_NAME, MAX_PATH, OCI, free_name, hub_model
-from modelcrate.importers.reading import Reading
+from modelcrate.importers.reading import Reading, has_secret
 from modelcrate.project.pages import page
 from modelcrate.project.values import HubModel, Model, Project, project_name
 from modelcrate.resolve.requirement_faults import mask
@@ -61,6 +63,7 @@ _OTHERS = {
 _LIMIT = re.compile(r"-?[0-9]{1,12}")
 _NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?([eE]-?[0-9]{1,3})?")
 
+_HUB = re.compile(r"(?i:(?:https?://)?(?:www\.)?(?:hf\.co|huggingface\.co))/")
 _CACHED = re.compile(r"/models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})/(.+\.gguf)$")
 """A file in the local cache of a hub, which has the repository and the commit in its path."""
 
@@ -120,7 +123,7 @@ def _settings(reading: Reading, lines: Sequence[Instruction]) -> dict[str, objec
         if not (_LIMIT if kind is int else _NUMBER).fullmatch(each.value):
             reading.faults.append(
                 UserError(
-                    f"{each.name} is no {'whole number' if kind is int else 'number'}: {each.value[:40]!r}",
+                    f"{each.name} is no {'whole number' if kind is int else 'number'}",
                     where=f"{reading.file}:{each.line}",
                     hint="write a number behind it",
                 )
@@ -142,16 +145,16 @@ def _model(reading: Reading, lines: Sequence[Instruction]) -> Model | HubModel |
     for each in named[1:]:
         reading.leave(
             "FROM",
-            each.value,
+            None if _is_address(each.value) else each.value,
             "a further file, such as the projector of a vision model: params.mmproj.path in serve/serve.py",
         )
     value = named[0].value
-    hub = re.fullmatch(r"(?:https?://)?(?:hf\.co|huggingface\.co)/([^/:]+/[^/:]+)(?::([^/:]+))?", value)
     keys = reading.keys({})
-    if hub:
-        pattern = f"*{hub[2] or QUANTIZATION}*.gguf"
-        reading.take("FROM", f"models: hf: {hub[1]}, files: {pattern}")
-        return hub_model(keys, hub[1], files=[pattern])
+    if hub := _HUB.match(value):
+        return _of_a_hub(reading, value[hub.end() :])
+    if _is_address(value):
+        reading.faults.append(_address(reading, named[0]))
+        return None
     if cached := _CACHED.search(value):
         reading.take("FROM", f"models: hf: {cached[1]}/{cached[2]}, files: {cached[4]}")
         return hub_model(keys, f"{cached[1]}/{cached[2]}", cached[3], [cached[4]])
@@ -171,6 +174,34 @@ def _model(reading: Reading, lines: Sequence[Instruction]) -> Model | HubModel |
         return None
     reading.take("FROM", f"models: {path}")
     return Model(path, free_name(path.stem, ()))
+
+
+def _of_a_hub(reading: Reading, place: str) -> HubModel | None:
+    """Returns the model that a place in a hub names: ORG/NAME with a tag, or the address of one file."""
+    repo, revision, pattern = "", "", ""
+    if named := re.fullmatch(r"([\w.-]+/[\w.-]+)/?(?::([\w.-]{1,200}))?", place):
+        repo, pattern = named[1], _pattern(named[2] or "latest")
+    elif one := re.fullmatch(r"([\w.-]+/[\w.-]+)/(?:resolve|blob|raw)/([^/?#@:]+)/([^?#@:]+\.gguf)(?:[?#].*)?", place):
+        repo, revision, pattern = one[1], unquote(one[2]), escape(unquote(one[3]))
+    if not repo:
+        reading.fault("FROM names no GGUF files of a hub", f"expected FROM hf.co/ORG/NAME-GGUF:{QUANTIZATION}")
+        return None
+    reading.take("FROM", f"models: hf: {repo}, files: {pattern}")
+    return hub_model(reading.keys({}), repo, revision, [pattern])
+
+
+def _pattern(tag: str) -> str:
+    return f"*{QUANTIZATION if tag == 'latest' else tag}*.gguf"
+
+
+def _address(reading: Reading, line: Instruction) -> UserError:
+    """Returns the fault of a line with a URL, which may have a password in it and is not shown."""
+    word = line.word.upper()
+    return UserError(
+        f"{word} names an address, and nothing is downloaded from there",
+        where=f"{reading.file}:{line.line}",
+        hint=f"put the file here and name it: {word} ./model.gguf",
+    )
 
 
 def _path(reading: Reading, value: str, word: str, usual: str) -> Path:
@@ -194,6 +225,11 @@ def _path(reading: Reading, value: str, word: str, usual: str) -> Path:
     return Path(name)
 
 
+def _is_address(value: str) -> bool:
+    """Returns whether a value is a URL, or the place of a file on another machine, and no path of this one."""
+    return re.match(r"[A-Za-z][\w+.-]+:[/\\]|[^/\\]*:[^/\\]*@", value) is not None
+
+
 def _is_place(value: str) -> bool:
     return (
         value.startswith((".", "/", "~"))
@@ -207,6 +243,12 @@ def _is_gguf(file: Path) -> bool:
 
 
 def _of_the_library(reading: Reading, line: Instruction) -> UserError:
+    if not re.fullmatch(r"[\w./-]{1,100}(:[\w.-]{1,100})?", line.value) or has_secret(line.value):
+        return UserError(
+            "FROM names neither a file nor a model of Ollama's library",
+            where=f"{reading.file}:{line.line}",
+            hint=f"FROM ./model.gguf, or FROM hf.co/ORG/NAME-GGUF:{QUANTIZATION} ({page('hub')})",
+        )
     return UserError(
         f"{line.value[:100]} is a name in Ollama's library, and not a file",
         where=f"{reading.file}:{line.line}",
@@ -219,6 +261,9 @@ def _adapter(reading: Reading, lines: Sequence[Instruction]) -> Model | None:
     found = None
     for each in lines:
         if each.word != "adapter":
+            continue
+        if _is_address(each.value):
+            reading.faults.append(_address(reading, each))
             continue
         if found is not None or re.search(r"(?i)\.(safetensors|bin)$|[/\\]$", each.value):
             reading.leave(

@@ -64,8 +64,9 @@ def _instructions(text: str, where: str) -> Iterator[Instruction]:
         word, rest = _next(_WORD, rest)
         if word.lower() not in INSTRUCTIONS:
             known = ", ".join(each.upper() for each in INSTRUCTIONS)
+            first = re.match(r"[A-Za-z]{0,40}", lines[began - 1].strip())  # what follows may be a secret
             raise UserError(
-                f"not an instruction: {lines[began - 1].strip()[:80]!r}",
+                f"not an instruction: {first[0] if first else ''!r}",
                 where=f"{where}:{began}",
                 hint=f"known are {known}",
             )

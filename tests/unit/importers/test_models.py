@@ -179,7 +179,7 @@ def test_a_folder_of_safetensors_is_served_with_transformers(tmp_path: Path) -> 
         ("FROM ./tiny.gguf\nPARAMETER num_ctx many\n", "num_ctx is no whole number"),
         ("FROM ./notes.txt\n", "is no GGUF file"),
         ('FROM ./tiny.gguf\nSYSTEM """never', "a quote is not closed"),
-        ("FROM ./tiny.gguf\nRUN make\n", "not an instruction: 'RUN make'"),
+        ("FROM ./tiny.gguf\nRUN make\n", "not an instruction: 'RUN'"),
         ("FROM ./tiny.gguf\nMESSAGE robot x\n", "no role: 'robot'"),
     ],
 )
@@ -187,6 +187,35 @@ def test_modelfiles_that_are_refused(tmp_path: Path, text: str, said: str) -> No
     with pytest.raises(UserError, match=said) as raised:
         read(write(tmp_path, "ollama", Modelfile=text, notes__txt="x"))
     assert ("not taken over: TEMPLATE: y" in str(raised.value)) is ("TEMPLATE" in text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "FROM https://user:hunter2@host.example/m.gguf",
+        "FROM https://user:hunter2@huggingface.co/acme/Tiny-GGUF",
+        "FROM hf.co/acme/Tiny-GGUF/tree/hunter2@x",
+        "FROM user:hunter2@host/model",
+        "FROM user:hunter2@host/m.gguf",
+        "FROM hunter2@host",
+        "FROM s3://bucket/hunter2.gguf",
+        "FROM ./tiny.gguf\nADAPTER ftp://user:hunter2@host.example/lora.gguf",
+        "FROM ./tiny.gguf\nPARAMETER num_ctx hunter2",
+        "BOGUS token=hunter2",
+        "token=hunter2",
+    ],
+)
+def test_addresses_and_wrong_lines_are_refused_without_their_secrets(tmp_path: Path, line: str) -> None:
+    with pytest.raises(UserError) as raised:
+        read(write(tmp_path, "ollama", Modelfile=f"{line}\n"))
+    assert raised.value.hint
+    assert "hunter2" not in str(raised.value)
+
+
+def test_the_address_of_one_file_of_a_hub_is_that_file(tmp_path: Path) -> None:
+    address = "https://huggingface.co/acme/Tiny-GGUF/resolve/v1/q/tiny%5Ba%5D.gguf?download=true"
+    found = read(write(tmp_path, "ollama", Modelfile=f"FROM {address}\n"))
+    assert found.project.models == (HubModel("acme/Tiny-GGUF", "Tiny-GGUF", "v1", ("q/tiny[[]a].gguf",)),)
 
 
 @pytest.mark.parametrize(
