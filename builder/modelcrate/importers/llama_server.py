@@ -148,8 +148,8 @@ def llama_project(
 
 
 def _place(model: Model | HubModel, *, alone: bool) -> str:
-    """Returns the expression for the path of a model's file: the first GGUF file of a folder."""
+    """Returns the expression for the path of a model's file: the first GGUF file of a folder that is no projector."""
     above = "models" if alone else f'models / "{model.name}/{model.version}"'
     if isinstance(model, Model) and model.path.suffix.lower() == ".gguf":
         return f"str({above} / {json.dumps(model.path.name)})"
-    return f'str(min(({above}).rglob("*.gguf")))'
+    return f'str(min(each for each in ({above}).rglob("*.gguf") if "mmproj" not in each.name.lower()))'

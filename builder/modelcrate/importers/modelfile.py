@@ -179,7 +179,7 @@ def _model(reading: Reading, lines: Sequence[Instruction]) -> Model | HubModel |
 def _of_a_hub(reading: Reading, place: str) -> HubModel | None:
     """Returns the model that a place in a hub names: ORG/NAME with a tag, or the address of one file."""
     repo, revision, pattern = "", "", ""
-    if named := re.fullmatch(r"([\w.-]+/[\w.-]+)/?(?::([\w.-]{1,200}))?", place):
+    if named := re.fullmatch(r"([\w.-]+/[\w.-]+)/?(?::([A-Za-z0-9_-]{1,50}|[\w.-]{1,200}(?i:\.gguf)))?", place):
         repo, pattern = named[1], _pattern(named[2] or "latest")
     elif one := re.fullmatch(r"([\w.-]+/[\w.-]+)/(?:resolve|blob|raw)/([^/?#@:]+)/([^?#@:]+\.gguf)(?:[?#].*)?", place):
         repo, revision, pattern = one[1], unquote(one[2]), escape(unquote(one[3]))
@@ -191,7 +191,15 @@ def _of_a_hub(reading: Reading, place: str) -> HubModel | None:
 
 
 def _pattern(tag: str) -> str:
-    return f"*{QUANTIZATION if tag == 'latest' else tag}*.gguf"
+    """Returns the pattern of the files of a tag: a file's name, or a quantization in any case, as one whole word of the name.
+
+    A projector (mmproj-F16.gguf) has the same ending, and its name before it ends in j.
+    """
+    if tag.lower().endswith(".gguf"):
+        return tag
+    word = QUANTIZATION if tag.lower() == "latest" else tag
+    either = "".join(f"[{each.lower()}{each.upper()}]" if each.isalpha() else each for each in word)
+    return f"*[!jJ][-._/]{either}[-.]*gguf"
 
 
 def _address(reading: Reading, line: Instruction) -> UserError:

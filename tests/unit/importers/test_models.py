@@ -10,6 +10,8 @@ import pytest
 
 from modelcrate.importers.modelfile_lines import parse_modelfile
 from modelcrate.project.values import DebianBase, GoldenTest, HubModel, Model, ScratchBase
+from modelcrate.resolve.hub.listing import HubFile
+from modelcrate.resolve.hub.selection import select_files
 from modelcrate_layers.errors import UserError
 from support.configurations import read, write
 
@@ -137,10 +139,13 @@ def test_a_modelfile_becomes_llama_cpps_server_with_its_parameters(tmp_path: Pat
 @pytest.mark.parametrize(
     ("value", "model"),
     [
-        ("hf.co/acme/Tiny-GGUF", HubModel("acme/Tiny-GGUF", "Tiny-GGUF", None, ("*Q4_K_M*.gguf",))),
+        (
+            "hf.co/acme/Tiny-GGUF",
+            HubModel("acme/Tiny-GGUF", "Tiny-GGUF", None, ("*[!jJ][-._/][qQ]4_[kK]_[mM][-.]*gguf",)),
+        ),
         (
             "https://huggingface.co/acme/Tiny-GGUF:IQ3_M",
-            HubModel("acme/Tiny-GGUF", "Tiny-GGUF", None, ("*IQ3_M*.gguf",)),
+            HubModel("acme/Tiny-GGUF", "Tiny-GGUF", None, ("*[!jJ][-._/][iI][qQ]3_[mM][-.]*gguf",)),
         ),
         (
             f"/home/me/.cache/huggingface/hub/models--acme--Tiny-GGUF/snapshots/{'ab' * 20}/q/tiny.gguf",
@@ -210,6 +215,43 @@ def test_addresses_and_wrong_lines_are_refused_without_their_secrets(tmp_path: P
         read(write(tmp_path, "ollama", Modelfile=f"{line}\n"))
     assert raised.value.hint
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("tag", "taken"),
+    [
+        ("", ["t-Q4_K_M.gguf"]),
+        (":latest", ["t-Q4_K_M.gguf"]),
+        (":iq3_m", ["t-IQ3_M.gguf"]),
+        (":t-IQ3_M.gguf", ["t-IQ3_M.gguf"]),
+        (":F16", ["f16/t.f16-00001-of-00002.gguf", "f16/t.f16-00002-of-00002.gguf"]),
+        (":Q4_0", ["t.q4_0.gguf"]),
+    ],
+)
+def test_the_tag_of_a_hubs_model_chooses_its_files(tmp_path: Path, tag: str, taken: list[str]) -> None:
+    (model,) = read(write(tmp_path, "ollama", Modelfile=f"FROM hf.co/acme/Tiny{tag}\n")).project.models
+    assert isinstance(model, HubModel)
+    shards = [f"f16/t.f16-0000{each}-of-00002.gguf" for each in (1, 2)]
+    names = [
+        "t-IQ3_M.gguf",
+        "t-Q4_K_M.gguf",
+        "t-BF16.gguf",
+        "mmproj-F16.gguf",
+        *shards,
+        "t.q4_0.gguf",
+        "t-Q4_0_4_4.gguf",
+    ]
+    files = [HubFile(each, 1, "0" * 40, None) for each in names]
+    assert [each.path for each in select_files(files, model.files, model.repo)[0]] == taken
+
+
+def test_the_server_takes_no_projector(tmp_path: Path) -> None:
+    script = read(write(tmp_path, "ollama", Modelfile="FROM hf.co/acme/Tiny\n")).files["serve/serve.py"]
+    line = next(each for each in script.splitlines() if each.startswith("params.model.path"))
+    for name in ("mmproj-F16.gguf", "tiny.gguf"):
+        (tmp_path / "m").mkdir(exist_ok=True)
+        (tmp_path / "m" / name).write_text("x")
+    assert eval(line.partition(" = ")[2], {"models": tmp_path / "m"}) == str(tmp_path / "m" / "tiny.gguf")
 
 
 def test_the_address_of_one_file_of_a_hub_is_that_file(tmp_path: Path) -> None:
