@@ -5,6 +5,7 @@ https://docs.ollama.com/modelfile has the instructions.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from glob import escape
@@ -91,11 +92,7 @@ def read(file: Path) -> Imported:
     if model is None:
         _chat(reading, lines)
         return reading.finish(Project(name, None))  # which raises what was found
-    if (
-        isinstance(model, Model)
-        and (file.parent / model.path).is_dir()
-        and not list((file.parent / model.path).glob("*.gguf"))
-    ):
+    if isinstance(model, Model) and (file.parent / model.path).is_dir() and not _gguf_files(file.parent / model.path):
         return _of_transformers(reading, name, model, lines, adapter)
     if "n_ctx" not in settings:
         reading.notices.append(f"the context has {CONTEXT} tokens, as Ollama's: params.n_ctx in serve/serve.py")
@@ -162,6 +159,8 @@ def _model(reading: Reading, lines: Sequence[Instruction]) -> Model | HubModel |
         reading.faults.append(_of_the_library(reading, named[0]))
         return None
     path = _path(reading, value, "FROM", "model.gguf")
+    if path == Path():
+        path = _own_folder(reading)
     if (
         (reading.file.parent / path).is_file()
         and path.suffix.lower() != ".gguf"
@@ -210,6 +209,29 @@ def _address(reading: Reading, line: Instruction) -> UserError:
         where=f"{reading.file}:{line.line}",
         hint=f"put the file here and name it: {word} ./model.gguf",
     )
+
+
+def _own_folder(reading: Reading) -> Path:
+    """Returns what stands in the folder of the Modelfile, which can't be a model of a project in it: its one GGUF file.
+
+    For a folder of safetensors it stays the folder, and the project is one above it.
+    """
+    folder = reading.file.parent
+    found = _gguf_files(folder)
+    if len(found) == 1:
+        return Path(found[0])
+    if found:
+        reading.fault(f"the folder has {len(found)} GGUF files", f"name one: FROM ./{found[0]}")
+    elif not any(folder.glob("*.safetensors")):
+        reading.fault("the folder has neither a GGUF file nor safetensors", "FROM ./model.gguf")
+    elif not Path(os.path.abspath(folder)).name:
+        reading.fault("no project file can be above this folder", "put the model into a folder: FROM ./FOLDER")
+    return Path()
+
+
+def _gguf_files(folder: Path) -> list[str]:
+    """Returns the names of the GGUF files in a folder, without projectors."""
+    return sorted(each.name for each in folder.glob("*.gguf") if "mmproj" not in each.name.lower())
 
 
 def _path(reading: Reading, value: str, word: str, usual: str) -> Path:
@@ -317,7 +339,11 @@ def _of_transformers(
     ]
     reading.taken = [each for each in reading.taken if not each.startswith(("PARAMETER", "ADAPTER"))]
     reading.notices.append("a folder of safetensors is served with Transformers: POST /score on port 5001")
-    return reading.finish(Project(name, None, (model,)))
+    if model.path != Path():
+        return reading.finish(Project(name, None, (model,)))
+    top = Path(os.path.abspath(reading.file)).parent
+    reading.notices.append("the folder is itself the model, so that the project file is written above it")
+    return reading.finish(Project(name, None, (Model(Path(top.name), free_name(name, ())),)), folder=top.parent)
 
 
 def is_modelfile(file: Path) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from modelcrate.importers.imported import write_imported
 from modelcrate.importers.modelfile_lines import parse_modelfile
 from modelcrate.project.values import DebianBase, GoldenTest, HubModel, Model, ScratchBase
 from modelcrate.resolve.hub.listing import HubFile
@@ -243,6 +244,27 @@ def test_the_tag_of_a_hubs_model_chooses_its_files(tmp_path: Path, tag: str, tak
     ]
     files = [HubFile(each, 1, "0" * 40, None) for each in names]
     assert [each.path for each in select_files(files, model.files, model.repo)[0]] == taken
+
+
+@pytest.mark.parametrize("value", [".", "./", "./."])
+def test_the_folder_of_the_modelfile_is_a_model_of_a_project_above_it(tmp_path: Path, value: str) -> None:
+    file = write(tmp_path, "ollama", Modelfile=f"FROM {value}\n")
+    (file.parent / "tiny.gguf").unlink()
+    with pytest.raises(UserError, match="neither a GGUF file nor safetensors"):
+        read(file)
+    for name in ("config.json", "model.safetensors"):
+        (file.parent / name).write_text("{}")
+    found = read(file)
+    assert (found.folder, found.project.models) == (tmp_path, (Model(Path("ollama"), "ollama"),))
+    assert write_imported(found)[0] == tmp_path / "modelcrate.yaml"
+
+
+def test_the_folder_of_the_modelfile_with_gguf_files(tmp_path: Path) -> None:
+    file = write(tmp_path, "ollama", **{"Modelfile": "FROM .\n", "mmproj-F16.gguf": "x"})
+    assert read(file).project.models == (Model(Path("tiny.gguf"), "tiny"),)
+    (file.parent / "b.gguf").write_text("GGUF")
+    with pytest.raises(UserError, match="the folder has 2 GGUF files"):
+        read(file)
 
 
 def test_the_server_takes_no_projector(tmp_path: Path) -> None:
