@@ -238,7 +238,7 @@ def _path(reading: Reading, value: str, word: str, usual: str) -> Path:
     """Returns the path of a file in the folder. One from elsewhere has to be copied there; without an ending, it gets a usual name."""
     plain = PurePosixPath(value.replace("\\", "/"))
     path = Path(*[part for part in plain.parts if part != "."])
-    short = len(value.encode()) <= MAX_PATH and all(len(part.encode()) <= MAX_NAME for part in plain.parts)
+    short = _is_short(value)
     if (
         value.isprintable()
         and short
@@ -265,6 +265,11 @@ def _is_place(value: str) -> bool:
         value.startswith((".", "/", "~"))
         or re.search(r"(?i)\.(gguf|bin|safetensors)$|[/\\]blobs[/\\]", value) is not None
     )
+
+
+def _is_short(value: str) -> bool:
+    """Returns whether a file can have such a path."""
+    return len(value.encode()) <= MAX_PATH and all(len(each.encode()) <= MAX_NAME for each in re.split(r"[/\\]", value))
 
 
 def _is_gguf(file: Path) -> bool:
@@ -295,7 +300,7 @@ def _adapter(reading: Reading, lines: Sequence[Instruction]) -> Model | None:
         if _is_address(each.value):
             reading.faults.append(_address(reading, each))
             continue
-        if found is not None or re.search(r"(?i)\.(safetensors|bin)$|[/\\]$", each.value):
+        if found is not None or not _may_be_gguf(reading, each.value):
             reading.leave(
                 "ADAPTER",
                 each.value,
@@ -306,6 +311,15 @@ def _adapter(reading: Reading, lines: Sequence[Instruction]) -> Model | None:
         found = Model(path, free_name(f"adapter-{path.stem}", ()))
         reading.take("ADAPTER", f"models: {path}; serve/serve.py: params.lora_adapters")
     return found
+
+
+def _may_be_gguf(reading: Reading, value: str) -> bool:
+    """Returns whether an adapter is a GGUF file, or a folder with one, by what is there; by its name, where nothing is."""
+    plain = PurePosixPath(value.replace("\\", "/"))
+    place = reading.file.parent / plain
+    if plain.is_absolute() or ".." in plain.parts or not _is_short(value) or not place.exists():
+        return plain.suffix.lower() == ".gguf" or re.search(r"[/\\]blobs[/\\]", value) is not None
+    return plain.suffix.lower() == ".gguf" if place.is_file() else plain != PurePosixPath() and bool(_gguf_files(place))
 
 
 def _chat(reading: Reading, lines: Sequence[Instruction]) -> Chat | None:

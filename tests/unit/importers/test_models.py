@@ -267,6 +267,32 @@ def test_the_folder_of_the_modelfile_with_gguf_files(tmp_path: Path) -> None:
         read(file)
 
 
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [
+        ("./lora", False),
+        ("lora/", False),
+        (".", False),
+        ("later", False),
+        ("lora/adapter_model.safetensors", False),
+        ("./gguf", True),
+        ("gguf/a.gguf", True),
+        ("later.gguf", True),
+        ("../a/lora.gguf", True),
+        ("/me/.ollama/models/blobs/sha256-ab", True),
+    ],
+)
+def test_an_adapter_is_gguf_by_what_is_there(tmp_path: Path, value: str, taken: bool) -> None:
+    files = {"lora/adapter_model.safetensors": "x", "gguf/a.gguf": "GGUF"}
+    file = write(tmp_path, "ollama", Modelfile=f"FROM ./tiny.gguf\nADAPTER {value}\n")
+    for name, text in files.items():
+        (file.parent / name).parent.mkdir()
+        (file.parent / name).write_text(text)
+    found = read(file)
+    assert len(found.project.models) == 1 + taken
+    assert any(each.startswith("ADAPTER: ") for each in found.not_taken) is not taken
+
+
 def test_the_server_takes_no_projector(tmp_path: Path) -> None:
     script = read(write(tmp_path, "ollama", Modelfile="FROM hf.co/acme/Tiny\n")).files["serve/serve.py"]
     line = next(each for each in script.splitlines() if each.startswith("params.model.path"))
