@@ -6,52 +6,22 @@ https://docs.ollama.com/modelfile has the instructions.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
-from glob import escape
-from pathlib import Path, PurePosixPath
-from urllib.parse import unquote
+from pathlib import Path
 
 from modelcrate.importers.imported import Imported
 from modelcrate.importers.llama_server import CONTEXT, Chat, llama_project
 from modelcrate.importers.modelfile_lines import Instruction, parse_modelfile
-from modelcrate.importers.project_parts import MAX_NAME, MAX_PATH, OCI, free_name, hub_model
-from modelcrate.importers.reading import Reading, has_secret
-from modelcrate.project.pages import page
-from modelcrate.project.values import HubModel, Model, Project, project_name
-from modelcrate.resolve.requirement_faults import mask
+from modelcrate.importers.modelfile_models import gguf_files, read_adapter, read_model
+from modelcrate.importers.modelfile_settings import read_settings
+from modelcrate.importers.project_parts import OCI, free_name
+from modelcrate.importers.reading import Reading
+from modelcrate.project.values import Model, Project, project_name
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.named_file import MAX_NAMED, read_named_file, read_source
 
 TOOL = "Ollama"
 NAMES = ("Modelfile",)
-
-QUANTIZATION = "Q4_K_M"
-"""Which file of a repository is taken where none is named, as Ollama does."""
-
-_SETTINGS: Mapping[str, tuple[str, type]] = {
-    "num_ctx": ("n_ctx", int),
-    "num_predict": ("n_predict", int),
-    "num_keep": ("n_keep", int),
-    "num_batch": ("n_batch", int),
-    "num_gpu": ("n_gpu_layers", int),
-    "main_gpu": ("main_gpu", int),
-    "num_thread": ("cpuparams.n_threads", int),
-    "temperature": ("sampling.temp", float),
-    "top_k": ("sampling.top_k", int),
-    "top_p": ("sampling.top_p", float),
-    "min_p": ("sampling.min_p", float),
-    "typical_p": ("sampling.typ_p", float),
-    "seed": ("sampling.seed", int),
-    "repeat_penalty": ("sampling.penalty_repeat", float),
-    "repeat_last_n": ("sampling.penalty_last_n", int),
-    "presence_penalty": ("sampling.penalty_present", float),
-    "frequency_penalty": ("sampling.penalty_freq", float),
-    "mirostat": ("sampling.mirostat", int),
-    "mirostat_tau": ("sampling.mirostat_tau", float),
-    "mirostat_eta": ("sampling.mirostat_eta", float),
-}
-"""The parameters, and what llama.cpp's server calls them."""
 
 _OTHERS = {
     "template": "it is written for Go's templates; the chat template in the GGUF file counts, or one in Jinja: params.chat_template in serve/serve.py",
@@ -61,12 +31,6 @@ _OTHERS = {
     "parser": "it names code of Ollama's; the chat template does that here",
     "requires": "Ollama is not in the image",
 }
-_LIMIT = re.compile(r"-?[0-9]{1,12}")
-_NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,12})?([eE]-?[0-9]{1,3})?")
-
-_HUB = re.compile(r"(?i:(?:https?://)?(?:www\.)?(?:hf\.co|huggingface\.co))/")
-_CACHED = re.compile(r"/models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})/(.+\.gguf)$")
-"""A file in the local cache of a hub, which has the repository and the commit in its path."""
 
 
 def recognises(data: Mapping[str, object]) -> bool:
@@ -86,13 +50,13 @@ def read(file: Path) -> Imported:
     for each in lines:
         if each.word in _OTHERS:
             reading.leave(each.word.upper(), each.value, _OTHERS[each.word])
-    settings = _settings(reading, lines)
-    model, adapter = _model(reading, lines), _adapter(reading, lines)
+    settings = read_settings(reading, lines)
+    model, adapter = read_model(reading, lines), read_adapter(reading, lines)
     name = project_name(file.absolute().parent.name) or "model"
     if model is None:
         _chat(reading, lines)
         return reading.finish(Project(name, None))  # which raises what was found
-    if isinstance(model, Model) and (file.parent / model.path).is_dir() and not _gguf_files(file.parent / model.path):
+    if isinstance(model, Model) and (file.parent / model.path).is_dir() and not gguf_files(file.parent / model.path):
         return _of_transformers(reading, name, model, lines, adapter)
     if "n_ctx" not in settings:
         reading.notices.append(f"the context has {CONTEXT} tokens, as Ollama's: params.n_ctx in serve/serve.py")
@@ -101,225 +65,6 @@ def read(file: Path) -> Imported:
     )
     models = [model] if adapter is None else [model, adapter]
     return reading.finish(*llama_project(name, file.name, models, settings, _chat(reading, lines)))
-
-
-def _settings(reading: Reading, lines: Sequence[Instruction]) -> dict[str, object]:
-    settings, stops = dict[str, object](), list[str]()
-    for each in lines:
-        if each.word != "parameter":
-            continue
-        key = f"PARAMETER {each.name}"
-        if each.name == "stop":
-            stops.append(each.value)
-            reading.take(key, "serve/serve.py: params.antiprompt")
-            continue
-        if each.name not in _SETTINGS:
-            reading.leave(key, each.value, "llama.cpp's server has no such setting")
-            continue
-        attribute, kind = _SETTINGS[each.name]
-        if not (_LIMIT if kind is int else _NUMBER).fullmatch(each.value):
-            reading.faults.append(
-                UserError(
-                    f"{each.name} is no {'whole number' if kind is int else 'number'}",
-                    where=f"{reading.file}:{each.line}",
-                    hint="write a number behind it",
-                )
-            )
-        elif each.name == "seed" and int(each.value) < 0:
-            reading.leave(key, each.value, "a random seed is the default")
-        else:
-            settings[attribute] = kind(each.value)
-            reading.take(key, f"serve/serve.py: params.{attribute}")
-    return settings | ({"antiprompt": stops} if stops else {})
-
-
-def _model(reading: Reading, lines: Sequence[Instruction]) -> Model | HubModel | None:
-    """Returns the model that FROM names; None for one that an image can't have, which is a fault."""
-    named = [each for each in lines if each.word == "from"]
-    if not named:
-        reading.fault("names no model", "FROM ./model.gguf")
-        return None
-    for each in named[1:]:
-        reading.leave(
-            "FROM",
-            None if _is_address(each.value) else each.value,
-            "a further file, such as the projector of a vision model: params.mmproj.path in serve/serve.py",
-        )
-    value = named[0].value
-    keys = reading.keys({})
-    if hub := _HUB.match(value):
-        return _of_a_hub(reading, value[hub.end() :])
-    if _is_address(value):
-        reading.faults.append(_address(reading, named[0]))
-        return None
-    if cached := _CACHED.search(value):
-        reading.take("FROM", f"models: hf: {cached[1]}/{cached[2]}, files: {cached[4]}")
-        return hub_model(keys, f"{cached[1]}/{cached[2]}", cached[3], [cached[4]])
-    if not _is_place(value) and not (len(value) <= MAX_NAME and (reading.file.parent / value).exists()):
-        reading.faults.append(_of_the_library(reading, named[0]))
-        return None
-    path = _path(reading, value, "FROM", "model.gguf")
-    if path == Path():
-        path = _own_folder(reading)
-    if (
-        (reading.file.parent / path).is_file()
-        and path.suffix.lower() != ".gguf"
-        and not _is_gguf(reading.file.parent / path)
-    ):
-        reading.fault(
-            f"{path} is no GGUF file",
-            "convert it with llama.cpp's convert_hf_to_gguf.py, or name the folder of a model: FROM ./FOLDER",
-        )
-        return None
-    reading.take("FROM", f"models: {path}")
-    return Model(path, free_name(path.stem, ()))
-
-
-def _of_a_hub(reading: Reading, place: str) -> HubModel | None:
-    """Returns the model that a place in a hub names: ORG/NAME with a tag, or the address of one file."""
-    repo, revision, pattern = "", "", ""
-    if named := re.fullmatch(r"([\w.-]+/[\w.-]+)/?(?::([A-Za-z0-9_-]{1,50}|[\w.-]{1,200}(?i:\.gguf)))?", place):
-        repo, pattern = named[1], _pattern(named[2] or "latest")
-    elif one := re.fullmatch(r"([\w.-]+/[\w.-]+)/(?:resolve|blob|raw)/([^/?#@:]+)/([^?#@:]+\.gguf)(?:[?#].*)?", place):
-        repo, revision, pattern = one[1], unquote(one[2]), escape(unquote(one[3]))
-    if not repo:
-        reading.fault("FROM names no GGUF files of a hub", f"expected FROM hf.co/ORG/NAME-GGUF:{QUANTIZATION}")
-        return None
-    reading.take("FROM", f"models: hf: {repo}, files: {pattern}")
-    return hub_model(reading.keys({}), repo, revision, [pattern])
-
-
-def _pattern(tag: str) -> str:
-    """Returns the pattern of the files of a tag: a file's name, or a quantization in any case, as one whole word of the name.
-
-    A projector (mmproj-F16.gguf) has the same ending, and its name before it ends in j.
-    """
-    if tag.lower().endswith(".gguf"):
-        return tag
-    word = QUANTIZATION if tag.lower() == "latest" else tag
-    either = "".join(f"[{each.lower()}{each.upper()}]" if each.isalpha() else each for each in word)
-    return f"*[!jJ][-._/]{either}[-.]*gguf"
-
-
-def _address(reading: Reading, line: Instruction) -> UserError:
-    """Returns the fault of a line with a URL, which may have a password in it and is not shown."""
-    word = line.word.upper()
-    return UserError(
-        f"{word} names an address, and nothing is downloaded from there",
-        where=f"{reading.file}:{line.line}",
-        hint=f"put the file here and name it: {word} ./model.gguf",
-    )
-
-
-def _own_folder(reading: Reading) -> Path:
-    """Returns what stands in the folder of the Modelfile, which can't be a model of a project in it: its one GGUF file.
-
-    For a folder of safetensors it stays the folder, and the project is one above it.
-    """
-    folder = reading.file.parent
-    found = _gguf_files(folder)
-    if len(found) == 1:
-        return Path(found[0])
-    if found:
-        reading.fault(f"the folder has {len(found)} GGUF files", f"name one: FROM ./{found[0]}")
-    elif not any(folder.glob("*.safetensors")):
-        reading.fault("the folder has neither a GGUF file nor safetensors", "FROM ./model.gguf")
-    elif not Path(os.path.abspath(folder)).name:
-        reading.fault("no project file can be above this folder", "put the model into a folder: FROM ./FOLDER")
-    return Path()
-
-
-def _gguf_files(folder: Path) -> list[str]:
-    """Returns the names of the GGUF files in a folder, without projectors."""
-    return sorted(each.name for each in folder.glob("*.gguf") if "mmproj" not in each.name.lower())
-
-
-def _path(reading: Reading, value: str, word: str, usual: str) -> Path:
-    """Returns the path of a file in the folder. One from elsewhere has to be copied there; without an ending, it gets a usual name."""
-    plain = PurePosixPath(value.replace("\\", "/"))
-    path = Path(*[part for part in plain.parts if part != "."])
-    short = _is_short(value)
-    if (
-        value.isprintable()
-        and short
-        and not plain.is_absolute()
-        and ".." not in path.parts
-        and not re.match("[A-Za-z]:|~", value)
-    ):
-        if not (reading.file.parent / path).exists():
-            reading.missing.append(f"{path} is not there, which {word} names")
-        return path
-    name = plain.name if plain.suffix.lower() == ".gguf" and short and plain.name.isprintable() else usual
-    if not (reading.file.parent / name).exists():
-        reading.missing.append(f"{word} names a file outside of the folder: copy {mask(value)[:300]} here as {name}")
-    return Path(name)
-
-
-def _is_address(value: str) -> bool:
-    """Returns whether a value is a URL, or the place of a file on another machine, and no path of this one."""
-    return re.match(r"[A-Za-z][\w+.-]+:[/\\]|[^/\\]*:[^/\\]*@", value) is not None
-
-
-def _is_place(value: str) -> bool:
-    return (
-        value.startswith((".", "/", "~"))
-        or re.search(r"(?i)\.(gguf|bin|safetensors)$|[/\\]blobs[/\\]", value) is not None
-    )
-
-
-def _is_short(value: str) -> bool:
-    """Returns whether a file can have such a path."""
-    return len(value.encode()) <= MAX_PATH and all(len(each.encode()) <= MAX_NAME for each in re.split(r"[/\\]", value))
-
-
-def _is_gguf(file: Path) -> bool:
-    with file.open("rb") as handle:
-        return handle.read(4) == b"GGUF"
-
-
-def _of_the_library(reading: Reading, line: Instruction) -> UserError:
-    if not re.fullmatch(r"[\w./-]{1,100}(:[\w.-]{1,100})?", line.value) or has_secret(line.value):
-        return UserError(
-            "FROM names neither a file nor a model of Ollama's library",
-            where=f"{reading.file}:{line.line}",
-            hint=f"FROM ./model.gguf, or FROM hf.co/ORG/NAME-GGUF:{QUANTIZATION} ({page('hub')})",
-        )
-    return UserError(
-        f"{line.value[:100]} is a name in Ollama's library, and not a file",
-        where=f"{reading.file}:{line.line}",
-        hint=f"`ollama show --modelfile {line.value[:100]}` names its GGUF file: copy it here as model.gguf, and write FROM ./model.gguf; "
-        f"or take one of a hub: FROM hf.co/ORG/NAME-GGUF:{QUANTIZATION} ({page('hub')})",
-    )
-
-
-def _adapter(reading: Reading, lines: Sequence[Instruction]) -> Model | None:
-    found = None
-    for each in lines:
-        if each.word != "adapter":
-            continue
-        if _is_address(each.value):
-            reading.faults.append(_address(reading, each))
-            continue
-        if found is not None or not _may_be_gguf(reading, each.value):
-            reading.leave(
-                "ADAPTER",
-                each.value,
-                "one adapter is taken, as GGUF: llama.cpp's convert_lora_to_gguf.py makes it of safetensors",
-            )
-            continue
-        path = _path(reading, each.value, "ADAPTER", "adapter.gguf")
-        found = Model(path, free_name(f"adapter-{path.stem}", ()))
-        reading.take("ADAPTER", f"models: {path}; serve/serve.py: params.lora_adapters")
-    return found
-
-
-def _may_be_gguf(reading: Reading, value: str) -> bool:
-    """Returns whether an adapter is a GGUF file, or a folder with one, by what is there; by its name, where nothing is."""
-    plain = PurePosixPath(value.replace("\\", "/"))
-    place = reading.file.parent / plain
-    if plain.is_absolute() or ".." in plain.parts or not _is_short(value) or not place.exists():
-        return plain.suffix.lower() == ".gguf" or re.search(r"[/\\]blobs[/\\]", value) is not None
-    return plain.suffix.lower() == ".gguf" if place.is_file() else plain != PurePosixPath() and bool(_gguf_files(place))
 
 
 def _chat(reading: Reading, lines: Sequence[Instruction]) -> Chat | None:

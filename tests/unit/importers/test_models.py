@@ -293,6 +293,43 @@ def test_an_adapter_is_gguf_by_what_is_there(tmp_path: Path, value: str, taken: 
     assert any(each.startswith("ADAPTER: ") for each in found.not_taken) is not taken
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("top_p .5", 0.5),
+        ("top_p 5.", 5.0),
+        ("top_p 1e+0", 1.0),
+        ("top_p -1E-2", -0.01),
+        ("top_k +40", 40),
+        ("seed 4294967295", 4294967295),
+        ("num_ctx 2147483647", 2147483647),
+    ],
+)
+def test_numbers_are_read_as_go_reads_them(tmp_path: Path, text: str, value: float) -> None:
+    found = settings(
+        read(write(tmp_path, "ollama", Modelfile=f"FROM ./tiny.gguf\nPARAMETER {text}\n")).files["serve/serve.py"]
+    )
+    assert value in [each for each in found.values() if type(each) is type(value)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "top_p 1e999",
+        "top_p inf",
+        "top_p nan",
+        "top_p 1e39",
+        "top_p .",
+        "num_ctx 999999999999",
+        "seed 4294967296",
+        "top_k 1.5",
+    ],
+)
+def test_numbers_that_the_server_cannot_take_are_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UserError, match=f"{text.partition(' ')[0]} is no (whole )?number"):
+        read(write(tmp_path, "ollama", Modelfile=f"FROM ./tiny.gguf\nPARAMETER {text}\n"))
+
+
 def test_the_server_takes_no_projector(tmp_path: Path) -> None:
     script = read(write(tmp_path, "ollama", Modelfile="FROM hf.co/acme/Tiny\n")).files["serve/serve.py"]
     line = next(each for each in script.splitlines() if each.startswith("params.model.path"))
