@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -164,12 +163,19 @@ def _is_newer(reading: Reading, env: Mapping[str, str]) -> bool:
     """Returns whether the code takes names from Cog's package that only newer versions have."""
     names = set[str]()
     for reference in env.values():
-        with suppress(CrateError, SyntaxError, ValueError, RecursionError):
-            for node in ast.walk(ast.parse(read_source(reading.file.parent / reference.rpartition(":")[0]))):
-                if isinstance(node, ast.ImportFrom) and node.module == "cog":
-                    names |= {each.name for each in node.names}
-                elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "cog":
-                    names.add(node.attr)
+        module = reference.rpartition(":")[0]
+        try:
+            tree = ast.parse(read_source(reading.file.parent / module))
+        except (RecursionError, MemoryError):
+            reading.fault(f"{module} has more in one another than Python reads", "correct it first")
+            continue
+        except (CrateError, SyntaxError, ValueError):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module == "cog":
+                names |= {each.name for each in node.names}
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "cog":
+                names.add(node.attr)
     return bool(names & NEWER)
 
 

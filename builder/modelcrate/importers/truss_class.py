@@ -180,7 +180,10 @@ def _class(reading: Reading, module: Path, name: str) -> ModelClass | None:
         return None
     try:
         found = read_class(read_source(path), name)
-    except (SyntaxError, ValueError, RecursionError) as fault:
+    except (RecursionError, MemoryError):
+        reading.fault(f"{module.as_posix()} has more in one another than Python reads", "correct it first")
+        return None
+    except (SyntaxError, ValueError) as fault:
         reading.fault(f"{module.as_posix()} is no Python: {fault}", "correct it first")
         return None
     if found is None:

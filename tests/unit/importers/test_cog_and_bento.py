@@ -93,6 +93,14 @@ def test_what_no_index_has_is_said_before_a_build(tmp_path: Path) -> None:
     assert "the requirement: -e ...; the project's own modules come with its sources" in found.not_taken
 
 
+@pytest.mark.parametrize("source", ["-" * 3_000 + "1", "-" * 100_000 + "1"])
+def test_code_with_too_much_in_one_another_is_a_fault(tmp_path: Path, source: str) -> None:
+    with pytest.raises(UserError, match=r"predict\.py has more in one another than Python reads"):
+        read(write(tmp_path, "cog", predict__py=source))
+    with pytest.raises(UserError, match=r"model/model\.py has more in one another than Python reads"):
+        read(write(tmp_path, "truss", **{"model/model.py": source}))
+
+
 def test_which_version_of_cog_serves(tmp_path: Path) -> None:
     """From 0.17 on, its server needs a schema that its own program makes, or it checks no inputs; `run:` is for such versions only."""
     text = "build: {python_version: '3.12', %s}\n%s: predict.py:Predictor\n"
