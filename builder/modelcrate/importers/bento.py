@@ -5,6 +5,7 @@ https://docs.bentoml.com/en/latest/reference/bentoml/bento-build-options.html ha
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -36,7 +37,6 @@ from modelcrate.project.values import (
     project_name,
 )
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.named_file import read_source
 
 TOOL = "BentoML"
 NAMES = ("bentofile.yaml", "bentofile.yml")
@@ -150,10 +150,12 @@ def _variables(keys: Keys, docker: Keys) -> dict[str, str]:
     if isinstance(given, str):
         path = inside(docker, docker.text("env"))
         try:
-            text = read_source(keys.reading.file.parent / path).decode("utf-8", "replace") if path is not None else ""
+            text = keys.reading.beside(path).decode("utf-8", "replace") if path is not None else ""
         except CrateError as fault:
             keys.reading.missing.append(fault.sentence)
             text = ""
+        if path is not None and not (keys.reading.file.parent / path).exists():
+            keys.reading.missing.append(f"{path} is not there, which docker.env names")
         lines = _lines(text)
         env = {name: value.strip("\"'") for name, value in split_variables(docker, "env", lines).items()}
     elif isinstance(given, list):
@@ -230,11 +232,7 @@ def _paths(python: Keys, name: str) -> dict[str, str]:
 def _ignored(keys: Keys) -> Iterator[tuple[str, str]]:
     """Yields the list of what stays out of the image, by the patterns of `include` and `exclude`, which have Git's grammar in both tools."""
     include, exclude = keys.texts("include"), keys.texts("exclude")
-    folder = keys.reading.file.parent
-    try:
-        own = read_source(folder / ".bentoignore").decode("utf-8", "replace").splitlines()
-    except CrateError:
-        own = []
+    own = keys.reading.beside(".bentoignore").decode("utf-8", "replace").splitlines()
     chosen = include if include and "*" not in include else ()
     for key, given in (("include", include), ("exclude", exclude)):
         if given:
@@ -253,7 +251,7 @@ def _ignored(keys: Keys) -> Iterator[tuple[str, str]]:
     lines = [*(["*", "!*/", *escaped, *store] if chosen else []), *left_out, *own]
     head = f"# What {plain_words(keys.reading.file.name)} leaves out, made from it by modelcrate init."
     text = "".join(f"{line}\n" for line in [head, *lines])
-    if (folder / IGNORED).exists() and (folder / IGNORED).read_bytes()[: len(text) * 4] != text.encode():
+    if os.path.lexists(keys.reading.file.parent / IGNORED) and keys.reading.beside(IGNORED) != text.encode():
         keys.reading.notices.append(
             f"{IGNORED} is there already and stays as it is; include and exclude say: {', '.join(lines)[:300]}"
         )

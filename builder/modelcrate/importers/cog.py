@@ -30,7 +30,6 @@ from modelcrate.importers.requirement_lines import Needs, make_needs
 from modelcrate.importers.secrecy import tell
 from modelcrate.project.values import AnyModel, Command, DebianBase, HubModel, Model, Project, project_name
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.named_file import read_source
 
 TOOL = "Cog"
 NAMES = ("cog.yaml", "cog.yml")
@@ -115,7 +114,10 @@ def _served(keys: Keys) -> dict[str, str]:
             )
             continue
         path = inside(keys, reference.rpartition(":")[0])
-        if path is not None and not (reading.file.parent / path).is_file():
+        if path is None:
+            keys.done(key)
+            continue
+        if not (reading.file.parent / path).is_file():
             reading.missing.append(f"{path} is not there, which {key} names")
         env[variable] = reference
         keys.take(key, f"env: {variable}" + ("; the command starts it" if key != "train" else ""))
@@ -162,10 +164,9 @@ def _needs(reading: Reading, build: Keys, new: bool) -> Needs:
 def _is_newer(reading: Reading, env: Mapping[str, str]) -> bool:
     """Returns whether the code takes names from Cog's package that only newer versions have."""
     names = set[str]()
-    for reference in env.values():
-        module = reference.rpartition(":")[0]
+    for module in [each.rpartition(":")[0] for each in env.values() if _REFERENCE.fullmatch(each)]:
         try:
-            tree = ast.parse(read_source(reading.file.parent / module))
+            tree = ast.parse(reading.beside(module))
         except (RecursionError, MemoryError):
             reading.fault(f"{module} has more in one another than Python reads", "correct it first")
             continue

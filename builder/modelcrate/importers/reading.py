@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -35,6 +36,23 @@ class Reading:
         again = repeated_keys(read_source(self.file))
         self.notices += [f"the key {each} stands twice: the last one counts" for each in again[:20]]
         return data
+
+    def beside(self, name: str | Path) -> bytes:
+        """Returns the bytes of a file in the folder; none for one that is not there. A link out of the folder is a fault, as is a folder or a fifo.
+
+        Raises:
+            SourceError: It can't be read.
+        """
+        path, folder = self.file.parent / name, os.path.realpath(self.file.parent)
+        if not os.path.lexists(path):
+            return b""
+        if os.path.commonpath([folder, os.path.realpath(path)]) != folder:
+            self.fault(f"{name} is a link out of the folder", "a project's files are in its folder: copy it there")
+            return b""
+        if not path.is_file():
+            self.fault(f"{name} is no file", "move it away, or write a text file there")
+            return b""
+        return read_source(path)
 
     def keys(self, data: Mapping[str, object], above: str = "", unknown: str = "") -> Keys:
         """Returns the keys of a mapping. `above` is what stands before them in messages; `unknown` what to do about an unknown one."""

@@ -20,7 +20,6 @@ from modelcrate.project.contracts import APP_ROOT
 from modelcrate.project.serving import Serving
 from modelcrate.project.values import Entry, Project
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.named_file import read_source
 
 SCRIPT = "truss_score.py"
 _SERVERS = {
@@ -179,7 +178,7 @@ def _class(reading: Reading, module: Path, name: str) -> ModelClass | None:
         )
         return None
     try:
-        found = read_class(read_source(path), name)
+        found = read_class(reading.beside(module), name)
     except (RecursionError, MemoryError):
         reading.fault(f"{module.as_posix()} has more in one another than Python reads", "correct it first")
         return None

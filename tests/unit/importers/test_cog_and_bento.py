@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,41 @@ def test_code_with_too_much_in_one_another_is_a_fault(tmp_path: Path, source: st
         read(write(tmp_path, "cog", predict__py=source))
     with pytest.raises(UserError, match=r"model/model\.py has more in one another than Python reads"):
         read(write(tmp_path, "truss", **{"model/model.py": source}))
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        (".env", {"bentofile__yaml": "service: service:Sums\ndocker: {env: .env}\n"}),
+        (".bentoignore", {}),
+        (".modelcrateignore", {"bentofile__yaml": "service: service:Sums\nexclude: [a]\n"}),
+    ],
+)
+def test_links_out_of_the_folder_are_refused_as_paths_are(tmp_path: Path, name: str, changed: dict[str, str]) -> None:
+    (tmp_path / "outside").write_text("HIDDEN=plain\n")
+    file = write(tmp_path, "bento", **changed)
+    (file.parent / name).unlink(missing_ok=True)
+    (file.parent / name).symlink_to("../outside")
+    with pytest.raises(UserError, match=f"{name} is a link out of the folder") as raised:
+        read(file)
+    assert "HIDDEN" not in str(raised.value)
+
+
+def test_a_link_in_the_folder_is_followed(tmp_path: Path) -> None:
+    file = write(tmp_path, "bento", bentofile__yaml="service: service:Sums\ndocker: {env: .env}\n", real="A=1\n")
+    (file.parent / ".env").symlink_to("real")
+    assert read(file).project.env["A"] == "1"
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder"])
+@pytest.mark.parametrize("name", [".modelcrateignore", ".bentoignore"])
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, name: str, kind: str) -> None:
+    file = write(tmp_path, "bento", bentofile__yaml="service: service:Sums\nexclude: [a]\n")
+    (file.parent / name).unlink(missing_ok=True)
+    os.mkfifo(file.parent / name) if kind == "fifo" else (file.parent / name).mkdir()
+    with pytest.raises(UserError, match=f"{name} is no file") as raised:
+        read(file)
+    assert raised.value.hint
 
 
 def test_which_version_of_cog_serves(tmp_path: Path) -> None:
