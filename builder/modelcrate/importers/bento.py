@@ -99,6 +99,8 @@ def _service(keys: Keys) -> str:
     service = keys.text("service")
     if not service:
         keys.reading.notices.append("no service is named: `bentoml serve .` looks for one in service.py")
+        if not (keys.reading.file.parent / "service.py").is_file():
+            keys.reading.missing.append("service.py is not there, and no other service is named: service: MODULE:CLASS")
         return "."
     if not _SERVICE.fullmatch(service) or service.startswith("-"):
         keys.wrong(

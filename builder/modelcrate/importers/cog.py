@@ -146,6 +146,8 @@ def _needs(reading: Reading, build: Keys, new: bool) -> Needs:
     needs = make_needs(reading, file, lines if file is None else (), (own,))
     _say_version(reading, needs.added)
     build.take("sdk_version", f"dependencies: {own}")
+    if named and file is None:
+        build.done("python_requirements")  # which is a fault
     build.take("python_requirements", f"dependencies: {needs.dependencies.requirements}")
     if file is not None:
         build.leave("python_packages", "Cog takes either these or python_requirements")
@@ -186,6 +188,8 @@ def _say_version(reading: Reading, added: tuple[str, ...]) -> None:
         reading.notices.append(
             f"{OWN} is taken, whose server makes its schema itself; newer ones need {SCHEMA}, which `cog build` makes"
         )
+    elif any(re.match(r"cog==0\.([0-9]|1[0-6])(?![0-9])", each) for each in added):
+        return  # such a server makes its schema itself
     elif added and not (reading.file.parent / SCHEMA).is_file():
         reading.notices.append(f"from 0.17 on, Cog's server checks inputs only with {SCHEMA}, which `cog build` makes")
 

@@ -81,9 +81,9 @@ def class_project(keys: Keys, project: Project, data: Mapping[str, object]) -> t
         data: The configuration, which the class may take.
     """
     reading = keys.reading
-    directory = inside(keys, keys.text("model_module_dir") or "model") or Path("model")
-    filename, name = keys.text("model_class_filename") or "model.py", keys.text("model_class_name") or "Model"
-    module = directory / (inside(keys, filename) or Path("model.py"))
+    directory = _place(keys, "model_module_dir", "model")
+    module = directory / _place(keys, "model_class_filename", "model.py")
+    name = keys.text("model_class_name") or "Model"
     for key in ("model_module_dir", "model_class_filename", "model_class_name"):
         keys.take(key, f"{SCRIPT} imports {module.as_posix()}")
     if "trt_llm" in keys and not (reading.file.parent / module).is_file():
@@ -190,6 +190,14 @@ def _class(reading: Reading, module: Path, name: str) -> ModelClass | None:
         return None
     _check(reading, module, found)
     return found
+
+
+def _place(keys: Keys, key: str, usual: str) -> Path:
+    """Returns the path that a key names; the usual one where it names none, or none in the folder, which is a fault."""
+    path = inside(keys, keys.text(key) or usual)
+    if path is None:
+        keys.done(key)
+    return path or Path(usual)
 
 
 def _check(reading: Reading, module: Path, model: ModelClass) -> None:

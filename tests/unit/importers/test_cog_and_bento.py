@@ -137,6 +137,32 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, name: str, kind: str)
     assert raised.value.hint
 
 
+@pytest.mark.parametrize(
+    ("kind", "changed", "key"),
+    [
+        ("cog", {"cog.yaml": "build: {python_requirements: /etc/x}\npredict: predict.py:P\n"}, "python_requirements"),
+        ("cog", {"cog.yaml": "build: {gpu: false}\npredict: ../predict.py:P\n"}, "predict"),
+        ("truss", {"config.yaml": "model_name: a\nmodel_class_filename: ../../etc/passwd\n"}, "model_class_filename"),
+        ("truss", {"config.yaml": "model_name: a\nmodel_module_dir: /etc\n"}, "model_module_dir"),
+    ],
+)
+def test_what_is_a_fault_is_not_said_to_be_taken_over(
+    tmp_path: Path, kind: str, changed: dict[str, str], key: str
+) -> None:
+    with pytest.raises(UserError, match="is not in the folder of the file") as raised:
+        read(write(tmp_path, kind, **changed))
+    said = str(raised.value).splitlines()
+    assert not [each for each in said if "taken over: " in each and f"{key}: " in each]
+
+
+def test_a_bento_without_a_service_needs_one(tmp_path: Path) -> None:
+    file = write(tmp_path, "bento", bentofile__yaml="labels: {a: b}\nexclude: [a]\n")
+    needed = "service.py is not there, and no other service is named: service: MODULE:CLASS"
+    assert needed not in read(file).missing
+    (file.parent / "service.py").unlink()
+    assert needed in read(file).missing
+
+
 def test_which_version_of_cog_serves(tmp_path: Path) -> None:
     """From 0.17 on, its server needs a schema that its own program makes, or it checks no inputs; `run:` is for such versions only."""
     text = "build: {python_version: '3.12', %s}\n%s: predict.py:Predictor\n"
@@ -147,6 +173,8 @@ def test_which_version_of_cog_serves(tmp_path: Path) -> None:
 
     assert taken() == (("cog<0.17",), False)
     assert taken("sdk_version: 0.18.0") == (("cog==0.18.0",), True)
+    assert taken("sdk_version: 0.9.4") == (("cog==0.9.4",), False)
+    assert taken("sdk_version: 0.17.0") == (("cog==0.17.0",), True)
     assert taken(key="run") == (("cog",), True)
     assert taken("python_packages: [cog==0.9.0]") == (("cog==0.9.0",), False)
     (tmp_path / "cog/predict.py").write_text("import cog\n\n\nclass Predictor(cog.BaseRunner): ...\n")
