@@ -63,6 +63,9 @@ def read_model(reading: Reading, lines: Sequence[Instruction]) -> Model | HubMod
             "convert it with llama.cpp's convert_hf_to_gguf.py, or name the folder of a model: FROM ./FOLDER",
         )
         return None
+    if (reading.file.parent / path).is_file() and path.suffix.lower() != ".gguf":
+        reading.fault(f"{path} is a GGUF file by another name", "the server looks for NAME.gguf: rename it")
+        return None
     reading.take("FROM", f"models: {path}")
     return Model(path, free_name(path.stem, ()))
 

@@ -184,6 +184,7 @@ def test_a_folder_of_safetensors_is_served_with_transformers(tmp_path: Path) -> 
         ("SYSTEM x\n", "names no model"),
         ("FROM ./tiny.gguf\nPARAMETER num_ctx many\n", "num_ctx is no whole number"),
         ("FROM ./notes.txt\n", "is no GGUF file"),
+        ("FROM ./weights.bin\n", "weights.bin is a GGUF file by another name"),
         ('FROM ./tiny.gguf\nSYSTEM """never', "a quote is not closed"),
         ("FROM ./tiny.gguf\nRUN make\n", "not an instruction: 'RUN'"),
         ("FROM ./tiny.gguf\nMESSAGE robot x\n", "no role: 'robot'"),
@@ -191,7 +192,7 @@ def test_a_folder_of_safetensors_is_served_with_transformers(tmp_path: Path) -> 
 )
 def test_modelfiles_that_are_refused(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(UserError, match=said) as raised:
-        read(write(tmp_path, "ollama", Modelfile=text, notes__txt="x"))
+        read(write(tmp_path, "ollama", Modelfile=text, notes__txt="x", weights__bin="GGUF"))
     assert ("not taken over: TEMPLATE: y" in str(raised.value)) is ("TEMPLATE" in text)
 
 
