@@ -11,7 +11,8 @@ from urllib.parse import unquote
 
 from modelcrate.importers.modelfile_lines import Instruction
 from modelcrate.importers.project_parts import MAX_NAME, MAX_PATH, free_name, hub_model
-from modelcrate.importers.reading import Reading, has_secret
+from modelcrate.importers.reading import Reading
+from modelcrate.importers.secrecy import has_secret
 from modelcrate.project.pages import page
 from modelcrate.project.values import HubModel, Model
 from modelcrate.resolve.requirement_faults import mask
