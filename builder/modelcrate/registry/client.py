@@ -6,7 +6,7 @@ in the registry, so modelcrate itself uses `RegistryClient`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -25,7 +25,7 @@ from modelcrate.registry.pushes import SMALL, Pusher, PushResult
 from modelcrate.registry.referrers import Referrers, pages, read_repositories, read_tags
 from modelcrate.registry.sources import Stream
 from modelcrate.registry.transport import RegistryTransport
-from modelcrate_layers.content import Blob, Descriptor, Literal
+from modelcrate_layers.content import Blob, Descriptor, Digest, Literal
 from modelcrate_layers.errors import UserError
 
 _NOTHING = RegistryConfig()
@@ -143,11 +143,11 @@ class RegistryClient:
         return self._pusher.push(ref, blob, mount_from)
 
     def push_blobs(
-        self, ref: Reference, blobs: Iterable[Blob], mount_from: Sequence[str] = (), *, unasked: int = 0
+        self, ref: Reference, blobs: Iterable[Blob], mount_from: Sequence[str] = (), *, unasked: Collection[Digest] = ()
     ) -> list[PushResult]:
         """Brings several blobs there at once, small ones first. Returns the results in the order given.
 
-        Blobs of up to `unasked` bytes are sent without a check, because they are probably missing.
+        Those `unasked` are sent without a check, because they are probably missing.
         """
         return self._pusher.push_all(ref, blobs, mount_from, unasked=unasked)
 
@@ -234,7 +234,8 @@ class RegistryClient:
         cache = self._transport.blobs
         known = cache.known(ref.name, {each.descriptor.digest for each in manifests})
         new = cache.tag_differs(ref.name, ref.target, top.descriptor.digest)
-        sent = self._pusher.push_all(ref, blobs, mount_from, known, unasked=SMALL if new else 0)
+        small = {each.descriptor.digest for each in blobs if new and each.descriptor.size <= SMALL}
+        sent = self._pusher.push_all(ref, blobs, mount_from, known, unasked=small)
         for child in children:
             self.put_manifest(ref.at(child.descriptor.digest), child.data, child.media_type, blobs=blobs)
         return self.put_manifest(ref, top.data, top.media_type, tags, blobs=blobs), sent

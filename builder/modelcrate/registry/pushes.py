@@ -161,7 +161,7 @@ class Pusher:
         mount_from: Sequence[str],
         known: Collection[Digest] = (),
         *,
-        unasked: int = 0,
+        unasked: Collection[Digest] = (),
     ) -> list[PushResult]:
         """Sends several blobs at a time, the smallest first, and returns the results in the order given. The first error ends all.
 
@@ -170,7 +170,7 @@ class Pusher:
             blobs: What it should have.
             mount_from: Repositories that may have them.
             known: Blobs that it is known to have; they are not checked.
-            unasked: Bytes up to which a blob is sent without a check, because it is probably missing, and a check would cost as much.
+            unasked: Blobs that are sent without a check, because they are probably missing, and a check would cost as much.
         """
         wanted = list(blobs)
         remote = self._transport.remote(ref.registry)
@@ -179,8 +179,7 @@ class Pusher:
         started = self._started.get(ref.name) or _Started(StopSignal(self._stop))
         known = started.sent.keys() | known
         unchecked = self._mountable(ref, {blob.descriptor.digest for blob in wanted}.difference(known))
-        small = {each.descriptor.digest for each in wanted if each.descriptor.size <= unasked}
-        exists = self._check_all(ref, wanted, known, unchecked | small)
+        exists = self._check_all(ref, wanted, known, unchecked.union(unasked))
         first = {blob.descriptor.digest: n for n, blob in reversed(list(enumerate(wanted)))}
         order = sorted(first.values(), key=lambda n: wanted[n].descriptor.size)
         missing = [n for n in order if not exists[wanted[n].descriptor.digest]]

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from modelcrate.events import Done, Emit
 from modelcrate.images.artifact import (
+    EMPTY,
     MAX_ARTIFACTS,
     TAG_SUFFIXES,
     Artifact,
@@ -57,7 +58,7 @@ def parse(target: str) -> RegistryOutput:
 
 
 MAX_UNASKED = 256 << 10
-"""Bytes of a document about an image that has none yet. It names the image, so nobody has sent it before."""
+"""Bytes up to which a document about an image that has none yet is sent without a check: most of them name the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,12 @@ def attach(client: RegistryClient, reference: Reference, artifacts: Sequence[Art
     collection = RegistryCollection(client, reference)
     new = [_merge_existing(each, collection) for each in artifacts if each.manifest.descriptor.digest not in listed]
     blobs = {blob.descriptor.digest: blob for each in new for blob in each.blobs}
-    client.push_blobs(reference, blobs.values(), unasked=0 if listed else MAX_UNASKED)
+    unasked = {
+        digest
+        for digest, blob in blobs.items()
+        if not listed and digest != EMPTY.descriptor.digest and blob.descriptor.size <= MAX_UNASKED
+    }
+    client.push_blobs(reference, blobs.values(), unasked=unasked)
     client.push_referrers(reference, [each.manifest.data for each in new if not each.tag])
     for each in new:
         if each.tag:
