@@ -14,15 +14,17 @@ from __future__ import annotations
 import io
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import field
 from enum import Enum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import BinaryIO
 
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.checksum import byte_sum
 
 BLOCK = 512
 """Everything in a tar begins at a multiple of this many bytes."""
@@ -36,6 +38,7 @@ _SECONDS = re.compile(rb"(-?)0*([0-9]{1,18})(?:\.([0-9]{0,30}))?")
 _XATTR = b"SCHILY.xattr."
 _NONE: Mapping[str, bytes] = MappingProxyType({})
 _NO_RECORDS: Mapping[bytes, bytes] = MappingProxyType({})
+_NO_BODY: Generator[bytes, None, None] = (each for each in ())  # type: ignore[var-annotated]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ class Member:
     device: tuple[int, int] = (0, 0)
     xattrs: Mapping[str, bytes] = field(default_factory=lambda: _NONE, hash=False)
     offset: int = 0
-    body: Iterator[bytes] = field(default_factory=lambda: iter(()), compare=False)
+    body: Generator[bytes] = field(default_factory=lambda: _NO_BODY, compare=False)
 
 
 def read_tar(chunks: Iterable[bytes], limits: Limits = LIMITS, *, held: bool = False) -> Iterator[Member]:
@@ -114,10 +117,11 @@ def read_tar(chunks: Iterable[bytes], limits: Limits = LIMITS, *, held: bool = F
         if count > limits.members:
             raise IntegrityError(f"a tar of more than {limits.members} members")
         member, length = found
+        following = source.position + length + -length % BLOCK
         yield member
-        for _ in member.body:
-            pass
-        source.skip(-length % BLOCK)
+        if length:
+            member.body.close()  # who holds it longer finds nothing more
+            source.skip(following - source.position)
     source.drain(limits.trailer)
 
 
@@ -200,7 +204,7 @@ def _next(source: _Source, shared: dict[bytes, bytes], limits: Limits) -> tuple[
         elif flag in (b"L", b"K"):
             gnu[flag] = _extension(source, block, limits.path + 1).rstrip(b"\0")
         else:
-            return _member(source, block, gnu, {**shared, **own}, limits)
+            return _member(source, block, gnu, {**shared, **own} if shared or own else _NO_RECORDS, limits)
     raise IntegrityError("a tar member with more than eight extended headers")
 
 
@@ -218,7 +222,7 @@ def _member(
 ) -> tuple[Member, int]:
     flag = block[156:157]
     kind = _KINDS.get(flag)
-    if kind is None or any(key.startswith(b"GNU.sparse.") for key in pax):
+    if kind is None or (pax and any(key.startswith(b"GNU.sparse.") for key in pax)):
         what = "a sparse file" if flag == b"S" or kind is not None else f"a member of the unknown type {flag!r}"
         raise IntegrityError(f"{what} in a tar", where=repr(_text(block[:100]))[1:])
     name = pax.get(b"path") or gnu.get(b"L") or _ustar_name(block)
@@ -246,7 +250,7 @@ def _member(
         device=_device(block) if kind in (MemberKind.CHARACTER, MemberKind.BLOCK) else (0, 0),
         xattrs=_xattrs(pax),
         offset=source.position,
-        body=source.pieces(length) if length else iter(()),
+        body=source.pieces(length) if length else _NO_BODY,
     )
     return member, length
 
@@ -254,9 +258,9 @@ def _member(
 def _check(block: bytes) -> None:
     """The checksum: the sum of the bytes, signed or not, with its own field as blanks."""
     claimed = _number(block[148:156], "checksum")
-    blank = 8 * 32 - sum(block[148:156])
-    if claimed != sum(block) + blank:
-        signed = sum(block) + blank - 256 * sum(byte > 127 for byte in block[:148] + block[156:])
+    total = byte_sum(block[:148]) + 8 * 32 + byte_sum(block[156:])
+    if claimed != total:
+        signed = total - 256 * sum(byte > 127 for byte in block[:148] + block[156:])
         if claimed != signed:
             raise IntegrityError("not a tar, or a damaged one: a header has the wrong checksum")
 
@@ -286,6 +290,7 @@ def _text(raw: bytes) -> bytes:
     return raw.split(b"\0", 1)[0]
 
 
+@lru_cache(4096)
 def _number(raw: bytes, what: str) -> int:
     """A number field: octal digits, or base-256 where the first bit is set (GNU); the second bit is then the sign."""
     if raw[0] & 0x80:
@@ -371,10 +376,13 @@ class _Source:
 
     def skip(self, size: int) -> None:
         """Passes over `size` bytes."""
-        for _ in self.pieces(size):
-            pass
+        self.position += size
+        while size > (held := len(self._held) - self._at):
+            size -= held
+            self._fill()
+        self._at += size
 
-    def pieces(self, size: int) -> Iterator[bytes]:
+    def pieces(self, size: int) -> Generator[bytes]:
         """Yields the next `size` bytes as they come, in pieces of at most CHUNK."""
         while size:
             if self._at == len(self._held):

@@ -25,6 +25,7 @@ from itertools import chain
 from zlib import adler32
 
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.checksum import byte_sum
 from modelcrate_layers.tar.codec import gather
 from modelcrate_layers.tar.tree import Entry, Kind
 
@@ -145,7 +146,7 @@ def _block(name: bytes, prefix: bytes, mode: int, uid: int, gid: int, length: in
     size = b"%011o\0" % length if length < OCTAL_LIMIT else b"\x80" + length.to_bytes(11, "big")
     front = b"%b%07o\0%07o\0%07o\0%b%b" % (name.ljust(100, b"\0"), mode, uid, gid, size, _TIME)
     back = _back(kind, link, prefix)
-    return b"%b%06o\0 %b" % (front, _sum(front) + _sum(back) + 8 * 32, back)
+    return b"%b%06o\0 %b" % (front, byte_sum(front) + byte_sum(back) + 8 * 32, back)
 
 
 def _back(kind: bytes, link: bytes, prefix: bytes) -> bytes:
@@ -162,13 +163,6 @@ def _plain(name: bytes, owner: bytes, length: int, kind: Kind) -> bytes:
 @cache
 def _owner(mode: int, uid: int, gid: int) -> bytes:
     return b"%07o\0%07o\0%07o\0" % (mode, uid, gid)
-
-
-def _sum(part: bytes) -> int:
-    """The sum of some bytes: Adler-32's low half is one more, as long as that stays below 65521. 256 bytes do; a path's own are ASCII mostly."""
-    if len(part) <= 256:
-        return (adler32(part) & 0xFFFF) - 1
-    return (adler32(part[:256]) & 0xFFFF) + (adler32(part[256:]) & 0xFFFF) - 2
 
 
 def _record(key: bytes, value: bytes) -> bytes:
@@ -188,5 +182,5 @@ def _is_utf8(value: bytes) -> bool:
     return True
 
 
-_BACKS = {kind: (back, _sum(back) + 8 * 32) for kind in Kind for back in [_back(kind.value, b"", b"")]}
+_BACKS = {kind: (back, byte_sum(back) + 8 * 32) for kind in Kind for back in [_back(kind.value, b"", b"")]}
 """What follows the checksum of a header without a link, and what it adds to it, eight spaces included."""
