@@ -14,7 +14,7 @@ from pathlib import Path
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate.pipeline.request import Request
 from modelcrate.project.values import Model
-from modelcrate.transports import SHAPES
+from modelcrate.transports import NESTED
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.store import as_machine_error
 
@@ -136,7 +136,7 @@ def _places(path: Path) -> tuple[str, ...]:
 def _places_of_output(text: str) -> Iterator[str]:
     """Yields the paths that an output KIND:TARGET may mean: its target with a tag or a name, and without."""
     kind, _, target = text.partition(":")
-    if kind in SHAPES:
+    if kind in NESTED:
         kind, _, target = target.partition(":")
     if kind == "oci" or kind.endswith("-archive"):
         words = target.split(":")

@@ -7,7 +7,6 @@ other layers. What the files are is the same for every shape, and is said here.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import field, replace
@@ -15,16 +14,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from modelcrate import transports
 from modelcrate.events import Emit, Notice
 from modelcrate.images.image import Deliverable, Image, ImageLayer
 from modelcrate.images.image_config import EPOCH
-from modelcrate.images.reference import Reference
 from modelcrate.images.sinks import Discard, Sink
 from modelcrate.images.unpack import unpack
+from modelcrate.transports import parse_nested
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered, NameableOutput, Output, open_output
-from modelcrate.transports.registry import RegistryOutput
 from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -36,16 +33,11 @@ from modelcrate_layers.tar.tree import Kind
 if TYPE_CHECKING:
     from modelcrate.pipeline.prepare import Prepared
 
-PLACE = "HOST/REPOSITORY[:TAG]"
-"""The example of a target: the shapes are for registries."""
-
 IMAGE_PLACES = frozenset({"registry", "oci", "oci-archive", "docker-archive", "docker", "store"})
 """Outputs that can have an image."""
 
 ARTIFACT_PLACES = frozenset({"registry", "oci", "oci-archive"})
 """Outputs that can have an artifact, which is no image: engines have no place for one."""
-
-_PORT = re.compile(r"[0-9]{1,5}/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +154,7 @@ def parse_shape(kind: str, target: str, make: Make, places: frozenset[str] = IMA
     Raises:
         UserError: The target is neither.
     """
-    first, colon, rest = target.partition(":")
-    if not colon or first not in transports.kinds() or _PORT.match(rest):  # `oci:5000/model` is a host with a port
-        return ShapeOutput(kind, RegistryOutput.of(Reference.parse(target)), target, make)
-    if first not in places:
-        known = ", ".join(f"{kind}:{each}:..." for each in sorted(places))
-        raise UserError(f"a {kind} can't go to {first}:", hint=f"{kind}:{PLACE}; or one of {known}")
-    return ShapeOutput(kind, transports.parse(target), target, make)
+    return ShapeOutput(kind, parse_nested(kind, target, places), target, make)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ Nothing in it is compressed: KServe's fetcher reads tars that are plain or in gz
 
 from __future__ import annotations
 
-from modelcrate.export.model_shapes import PLACE, Making, ShapeOutput, parse_shape
+from modelcrate.export.model_shapes import Making, ShapeOutput, parse_shape
 from modelcrate.home.folder import open_store
 from modelcrate.images import image
 from modelcrate.images.image import MODELCAR, Deliverable, ImageLayer
@@ -13,6 +13,7 @@ from modelcrate.images.image_config import RunSpec
 from modelcrate.pipeline.pack import Packer, PackTargets
 from modelcrate.pipeline.plan import KnownLayers, plan
 from modelcrate.project.values import DEFAULT_PLATFORM
+from modelcrate.transports import PLACE
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.model import ModelLayer, model_layers
 

@@ -13,7 +13,7 @@ from dataclasses import field
 from functools import partial
 
 from modelcrate.events import Notice, TrackedChunks
-from modelcrate.export.model_shapes import ARTIFACT_PLACES, PLACE, Making, ShapedModel, ShapeOutput, parse_shape
+from modelcrate.export.model_shapes import ARTIFACT_PLACES, Making, ShapedModel, ShapeOutput, parse_shape
 from modelcrate.images.image import Copy, Deliverable, Graph
 from modelcrate.images.image_config import EPOCH, timestamp
 from modelcrate.images.modelpack import (
@@ -29,6 +29,7 @@ from modelcrate.images.modelpack import (
     raw_type,
 )
 from modelcrate.modelfiles.formats import HEAD_BYTES, Sample, format_of
+from modelcrate.transports import PLACE
 from modelcrate_layers.content import Blob, Descriptor, Digest, canonical_json, verified
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.frozen import dataclass

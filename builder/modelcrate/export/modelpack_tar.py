@@ -6,11 +6,12 @@ A registry that has the modelcar, or the image of a project with `modelcar: true
 from __future__ import annotations
 
 from modelcrate.events import Notice
-from modelcrate.export.model_shapes import ARTIFACT_PLACES, PLACE, Making, ShapeOutput, parse_shape
+from modelcrate.export.model_shapes import ARTIFACT_PLACES, Making, ShapeOutput, parse_shape
 from modelcrate.export.modelcar import car_layers
 from modelcrate.export.modelpack import ArtifactLayer, artifact, content
 from modelcrate.images.image import Deliverable, ImageLayer
 from modelcrate.images.modelpack import FILEPATH, UNTESTED, content_of, tar_type
+from modelcrate.transports import PLACE
 from modelcrate_layers.content import Descriptor
 from modelcrate_layers.kinds.model import CAR, ModelLayer
 from modelcrate_layers.tar.tree import Kind, show

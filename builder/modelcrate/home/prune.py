@@ -64,6 +64,7 @@ _RESULTS = (
     ("imports", "imports"),
     ("compatible", "compatible"),
     ("hashes", "hashes"),
+    ("soci", "soci"),
 )
 _NEVER = frozenset({"images", "containers"})
 _BY_AGE_ONLY = frozenset({"uploads"})

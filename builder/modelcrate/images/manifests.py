@@ -21,6 +21,9 @@ MAX_CHILDREN = 1000
 MAX_UNMARKED = 16
 """How many manifests of an index without a platform are read to find the one for a platform."""
 
+SOCI_INDEX = "application/vnd.amazon.soci.index.v2+json"
+"""The type of a manifest beside an image in its index, which has the image's platform and is none (`soci`)."""
+
 _SCHEMA_1 = (
     "application/vnd.docker.distribution.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v1+prettyjws",
@@ -159,9 +162,10 @@ def leaves(collection: Collection, index: Descriptor, depth: int = 0) -> Iterato
 
 
 def is_runnable(descriptor: Descriptor) -> bool:
-    """Returns whether a manifest can be an image's, and is no attestation that is in the index beside the images."""
+    """Returns whether a manifest can be an image's, and is no attestation or SOCI index that is in the index beside the images."""
     platform = descriptor.platform or {}
-    return descriptor.media_type in MediaType.MANIFESTS and platform.get("architecture") != "unknown"
+    beside = platform.get("architecture") == "unknown" or descriptor.rest.get("artifactType") == SOCI_INDEX
+    return descriptor.media_type in MediaType.MANIFESTS and not beside
 
 
 def _platform_name(platform: Mapping[str, Any] | None) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
@@ -20,10 +21,18 @@ _SHARED = frozenset({"addresses", "archive", "connections", "output", "transfer_
 """Modules of this folder that are no kinds of place."""
 
 SHAPES = ("modelcar", "modelpack", "modelpack-tar")
-"""Outputs for the models of a project alone. Their targets are references, or other outputs with their kinds."""
+"""Outputs for the models of a project alone."""
 
-_MADE = ("dockerfile", *SHAPES)
-"""Outputs of `export`: they are made from what the image was made from."""
+NESTED = (*SHAPES, "soci", "soci-rows")
+"""Outputs whose targets are references, or other outputs with their kinds."""
+
+PLACE = "HOST/REPOSITORY[:TAG]"
+"""The example of such a target: they are for registries."""
+
+_MADE = ("dockerfile", *NESTED)
+"""Outputs of `export`: they write something else than the image as it is."""
+
+_PORT = re.compile(r"[0-9]{1,5}/")
 
 
 @cache
@@ -49,3 +58,23 @@ def parse(text: str) -> Output:
         raise UserError(f"not an output: {text!r}", hint=f"{wanted}known are {known}")
     output: Output = importlib.import_module(kinds()[kind]).parse(target)
     return output
+
+
+def parse_nested(kind: str, target: str, places: frozenset[str]) -> Output:
+    """Returns the output that the target of a NESTED kind is: a reference, or another output with its kind.
+
+    Args:
+        kind: The kind.
+        target: The target.
+        places: The kinds of outputs that can have it.
+
+    Raises:
+        UserError: The target is neither.
+    """
+    first, colon, rest = target.partition(":")
+    if not colon or first not in kinds() or _PORT.match(rest):  # `oci:5000/model` is a host with a port
+        return parse(f"registry:{target}")
+    if first not in places:
+        known = ", ".join(f"{kind}:{each}:..." for each in sorted(places))
+        raise UserError(f"a {kind} can't go to {first}:", hint=f"{kind}:{PLACE}; or one of {known}")
+    return parse(target)

@@ -11,7 +11,7 @@ from typing import Any
 from modelcrate.events import Emit, track_chunks
 from modelcrate.images import artifact
 from modelcrate.images.image import Graph
-from modelcrate.transports import SHAPES
+from modelcrate.transports import NESTED
 from modelcrate_layers.atomic import incoming, write_all
 from modelcrate_layers.content import MAX_JSON, Blob, Descriptor, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError, MachineError, SourceError
@@ -133,7 +133,7 @@ class BlobSource:
 
 def is_stdout(kind: str, target: str) -> bool:
     """Returns whether an output of this kind and target goes to standard output, or a shape's, whose target may be an output."""
-    if kind in SHAPES:
+    if kind in NESTED:
         kind, _, target = target.partition(":")
     return kind.endswith("-archive") and target.partition(":")[0] == STDOUT
 

@@ -81,7 +81,7 @@ class Member:
 
     `body` gives the bytes of a file once, in order, and only until the next member is taken; what is left is skipped.
     `mtime` is in nanoseconds since 1970. `mode` holds the twelve permission bits.
-    `offset` is where the body begins in the tar.
+    `offset` is where the body begins in the tar. `extended` are the flags of the extended headers before the member's own.
     """
 
     name: bytes
@@ -95,6 +95,7 @@ class Member:
     device: tuple[int, int] = (0, 0)
     xattrs: Mapping[str, bytes] = field(default_factory=lambda: _NONE, hash=False)
     offset: int = 0
+    extended: bytes = b""
     body: Generator[bytes] = field(default_factory=lambda: _NO_BODY, compare=False)
 
 
@@ -191,6 +192,7 @@ def _next(source: _Source, shared: dict[bytes, bytes], limits: Limits) -> tuple[
     """The next member and the length of its body; None at the end. `shared` are the PAX records for all that follow."""
     own: dict[bytes, bytes] = {}
     gnu: dict[bytes, bytes] = {}
+    extended = b""
     for _ in range(8):
         block = source.take(BLOCK)
         if block == _ZEROS:
@@ -204,7 +206,9 @@ def _next(source: _Source, shared: dict[bytes, bytes], limits: Limits) -> tuple[
         elif flag in (b"L", b"K"):
             gnu[flag] = _extension(source, block, limits.path + 1).rstrip(b"\0")
         else:
-            return _member(source, block, gnu, {**shared, **own} if shared or own else _NO_RECORDS, limits)
+            pax = {**shared, **own} if shared or own else _NO_RECORDS
+            return _member(source, block, gnu, pax, limits, extended)
+        extended += flag
     raise IntegrityError("a tar member with more than eight extended headers")
 
 
@@ -218,7 +222,12 @@ def _extension(source: _Source, block: bytes, limit: int) -> bytes:
 
 
 def _member(
-    source: _Source, block: bytes, gnu: Mapping[bytes, bytes], pax: Mapping[bytes, bytes], limits: Limits
+    source: _Source,
+    block: bytes,
+    gnu: Mapping[bytes, bytes],
+    pax: Mapping[bytes, bytes],
+    limits: Limits,
+    extended: bytes,
 ) -> tuple[Member, int]:
     flag = block[156:157]
     kind = _KINDS.get(flag)
@@ -250,6 +259,7 @@ def _member(
         device=_device(block) if kind in (MemberKind.CHARACTER, MemberKind.BLOCK) else (0, 0),
         xattrs=_xattrs(pax),
         offset=source.position,
+        extended=extended,
         body=source.pieces(length) if length else _NO_BODY,
     )
     return member, length
