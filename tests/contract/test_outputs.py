@@ -56,9 +56,9 @@ Place = Callable[[str], tuple[str, str]]
 """For a name: the output as the command line writes it, and the address at which the image is then."""
 
 
-NO_IMAGES = {"dockerfile", "docker", "modelcar", "modelpack", "modelpack-tar"}
+NO_IMAGES = {"dockerfile", "docker", *transports.NESTED}
 """Outputs from which nothing can be read back by address, or something else: what an image can be made of, an engine
-(interop/test_docker_output.py), and shapes of a project's models (contract/test_model_shapes.py)."""
+(interop/test_docker_output.py), shapes of a project's models (contract/test_model_shapes.py), and the image with more (contract/test_soci.py)."""
 
 
 @pytest.fixture(params=sorted(set(transports.kinds()) - NO_IMAGES))

@@ -30,6 +30,7 @@ from modelcrate.transports.oci import LayoutCollection
 from modelcrate_layers.content import Descriptor
 from modelcrate_layers.store import Layout
 from support.estargz import assert_valid_estargz
+from support.soci import SOCI, assert_bound, assert_valid_soci_index
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -104,6 +105,7 @@ def assert_valid_image(collection: Collection, descriptor: Descriptor, known: _K
         assert "config" not in document
         parts = [assert_valid_image(collection, _descriptor(each), known) for each in document["manifests"]]
         assert parts, "an index that names nothing"
+        assert_bound(collection, document)
         return Checked(
             sum(part.images for part in parts), sum(part.layers for part in parts), sum(part.members for part in parts)
         )
@@ -111,6 +113,9 @@ def assert_valid_image(collection: Collection, descriptor: Descriptor, known: _K
     if descriptor.media_type.startswith(_OCI):
         assert_schema("manifest", document)
     assert "manifests" not in document
+    if document["config"]["mediaType"] == SOCI:
+        assert_valid_soci_index(collection, document)
+        return Checked()
     if document.get("artifactType") == "application/vnd.cncf.model.manifest.v1+json":
         from support.artifact_validator import assert_valid_modelpack  # it judges with what is here
 

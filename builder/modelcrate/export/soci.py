@@ -20,7 +20,8 @@ from modelcrate.transports.output import Delivered, NameableOutput, Output
 from modelcrate_layers.content import Literal
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.tar.ztoc import SPAN, TOOL, UnsuitedLayerError, make_ztoc
+from modelcrate_layers.tar.spans import SPAN, UnsuitedLayerError
+from modelcrate_layers.tar.ztoc import TOOL, make_ztoc
 
 KIND = "soci"
 EXAMPLE = PLACE

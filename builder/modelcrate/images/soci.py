@@ -14,7 +14,8 @@ from typing import Any
 from modelcrate.images.image import Copy, Graph, Image
 from modelcrate.images.manifests import SOCI_INDEX
 from modelcrate_layers.content import Blob, Descriptor, Digest, Literal, MediaType, canonical_json, parse_object
-from modelcrate_layers.tar.ztoc import SPAN, TOOL
+from modelcrate_layers.tar.spans import SPAN
+from modelcrate_layers.tar.ztoc import TOOL
 
 ZTOC = "application/octet-stream"
 """The media type of a table."""
