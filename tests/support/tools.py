@@ -28,6 +28,7 @@ PACKAGES = {
     "ctr": "containerd",
     "docker": "docker.io",
     "dockerd": "docker.io",
+    "flatc": "flatbuffers-compiler",
     "gzip": "gzip",
     "tar": "tar",
 }

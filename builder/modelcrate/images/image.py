@@ -35,6 +35,9 @@ ANNOTATION = "io.modelcrate."
 MODELCAR = ANNOTATION + "modelcar"
 """Annotation of a manifest: `true` where the layers of models have their files below `/models`, too (`kinds.model`)."""
 
+SOCI_POINTER = "com.amazon.soci.index-digest"
+"""Annotation of a manifest: the digest of the SOCI index of its layers (`soci`)."""
+
 MAX_IMAGE_LAYERS = 127
 """How many layers an image may have: container engines stack at most 127 folders."""
 
@@ -257,8 +260,13 @@ def combine(images: Iterable[Image]) -> Index:
 
 
 def replaced(image: Image, layers: Sequence[ImageLayer]) -> Image:
-    """Returns the same image with its tars stored in another way: config and image id stay, the manifest is another."""
+    """Returns the same image with its tars stored in another way: config and image id stay, the manifest is another.
+
+    A SOCI index was of the layers before, and is pointed to no more.
+    """
     manifest = parse_object(image.manifest.data)
+    if SOCI_POINTER in (notes := manifest.get("annotations") or {}):
+        manifest["annotations"] = {key: value for key, value in notes.items() if key != SOCI_POINTER}
     manifest |= {
         "mediaType": MediaType.MANIFEST,
         "config": {**image.config.descriptor.json(), "mediaType": MediaType.CONFIG},

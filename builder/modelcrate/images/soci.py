@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from modelcrate.images.image import Copy, Graph, Image
+from modelcrate.images.image import SOCI_POINTER, Copy, Graph, Image
 from modelcrate.images.manifests import SOCI_INDEX
 from modelcrate_layers.content import Blob, Descriptor, Digest, Literal, MediaType, canonical_json, parse_object
 from modelcrate_layers.tar.spans import SPAN
@@ -21,9 +21,6 @@ ZTOC = "application/octet-stream"
 """The media type of a table."""
 
 _PREFIX = "com.amazon.soci."
-INDEX_OF_IMAGE = _PREFIX + "index-digest"
-"""Annotation of an image's manifest: the digest of its SOCI index."""
-
 IMAGE_OF_INDEX = _PREFIX + "image-manifest-digest"
 """Annotation of the entry of a SOCI index: the digest of its image."""
 
@@ -104,9 +101,9 @@ def _annotated(image: Image, index: Literal | None) -> Image:
     """The image as OCI has it, which names its index; one that it had before is forgotten."""
     document = parse_object(image.manifest.data)
     notes = dict(document.get("annotations") or {})
-    notes.pop(INDEX_OF_IMAGE, None)
+    notes.pop(SOCI_POINTER, None)
     if index is not None:
-        notes[INDEX_OF_IMAGE] = str(index.descriptor.digest)
+        notes[SOCI_POINTER] = str(index.descriptor.digest)
     document |= {"mediaType": MediaType.MANIFEST, "config": {**document["config"], "mediaType": MediaType.CONFIG}}
     document.pop("annotations", None)
     if notes:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from modelcrate.images.image import Image, ImageLayer, assemble
+from modelcrate.images.image import SOCI_POINTER, Image, ImageLayer, assemble, replaced
 from modelcrate.images.image_config import RunSpec
 from modelcrate.images.manifests import SOCI_INDEX
-from modelcrate.images.soci import INDEX_OF_IMAGE, with_indexes
+from modelcrate.images.soci import with_indexes
 from modelcrate_layers.content import Literal, Platform
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.recipe import Recipe, RecipeBlob, measure
@@ -51,7 +51,7 @@ def test_images_and_their_indexes_name_each_other() -> None:
     images, indexes = root["manifests"][:3], root["manifests"][3:]
     assert [each.get("artifactType") for each in root["manifests"]] == [None] * 3 + [SOCI_INDEX] * 2
     for one, index, tabled in zip(images[:2], indexes, [[B, A], [A]], strict=True):
-        assert documents[one["digest"]]["annotations"][INDEX_OF_IMAGE] == index["digest"]
+        assert documents[one["digest"]]["annotations"][SOCI_POINTER] == index["digest"]
         assert one["annotations"] == documents[one["digest"]]["annotations"]
         assert index["annotations"] == {"com.amazon.soci.image-manifest-digest": one["digest"]}
         layers = documents[index["digest"]]["layers"]
@@ -74,6 +74,7 @@ def test_an_index_of_before_is_forgotten() -> None:
     assert again.contents.root.data == once.contents.root.data
     (left,) = with_indexes(once.images, {}).images
     assert document(left.manifest) == document(old.manifest)
+    assert document(replaced(once.images[0], [B]).manifest)["annotations"] == {"title": "x"}
 
 
 def test_an_image_of_docker_becomes_one_of_oci() -> None:
