@@ -69,7 +69,8 @@ class SociOutput:
         if image.graph().attached:
             emit(
                 Notice(
-                    f"{self.kind}:{self.target} has a digest of its own: signatures and bills of materials stay beside the image without indexes; modelcrate sign signs it"
+                    f"{self.kind}:{self.target} has a digest of its own: signatures and bills of materials stay beside the image without indexes; "
+                    "modelcrate sign signs this one"
                 )
             )
         return replace(self.place.deliver(made, connections, emit), kind=self.kind, target=self.target)
@@ -77,7 +78,9 @@ class SociOutput:
     def _indexed(self, image: Deliverable, config: Config, emit: Emit) -> Copy:
         if not image.images:
             raise UserError(
-                "there is no image in it, so nothing to make indexes for", where=f"{self.kind}:{self.target}"
+                "there is no image in it, so nothing to make indexes for",
+                where=f"{self.kind}:{self.target}",
+                hint="name an image; artifacts are copied as they are: modelcrate copy",
             )
         layers = {layer.descriptor.digest: layer for each in image.images for layer in each.layers}
         large = [each for each in layers.values() if each.descriptor.size >= MIN_LAYER]

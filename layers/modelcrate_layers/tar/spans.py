@@ -124,7 +124,7 @@ class GzipSpans:
     def __init__(self, stored: Stored, rows: bool, largest: int = MAX_SPAN) -> None:
         self._stored, self._rows, self._largest = stored, rows, largest
         self._points: list[tuple[int, int, bytes]] = []
-        self._members, self._apart = 0, True
+        self._members, self._begun, self._apart = 0, 0, True
         self._reach = MAX_UNPACKED
         self.size, self.body = 0, range(0)
 
@@ -139,14 +139,14 @@ class GzipSpans:
             self._members += 1
             if self._members > 1 and not self._rows:
                 raise UnsuitedLayerError("is a row of gzip members, which soci-snapshotter reads from version 0.14 on")
-            begun, crc = self.size, 0
+            self._begun, crc = self.size, 0
             self._apart = self._apart and not self.body.start < self.size < self.body.stop
             for part in self._contents():
                 self.size += len(part)
                 crc = codec.crc32(part, crc)
                 self._check()
                 yield part
-            if self._stored.read(FRAME_TAIL) != codec.frame_tail(crc, self.size - begun):
+            if self._stored.read(FRAME_TAIL) != codec.frame_tail(crc, self.size - self._begun):
                 raise IntegrityError("damaged gzip data: a member has another CRC or size")
             self._apart = self._apart and self.size <= self._reach
             self._reach = MAX_UNPACKED
@@ -171,12 +171,17 @@ class GzipSpans:
         """Begins a span here, where one may begin, and the last one is long enough. `past` is what the stream may refer to."""
         if not self._points:
             self._stored.begin()
-        elif self.size in self.body and (self._first_file or self.size - self._points[-1][1] >= SPAN):
+        elif self._in_file and (self._first_file or self.size - self._points[-1][1] >= SPAN):
             self._stored.end()
             self._reach = self.body.stop
         else:
             return
         self._points.append((self._stored.position, self.size, past))
+
+    @property
+    def _in_file(self) -> bool:
+        """Whether the next byte is of a file; in a row, of one that begins with its member."""
+        return self.size in self.body and (self._members == 1 or self.body.start == self._begun)
 
     @property
     def _first_file(self) -> bool:
