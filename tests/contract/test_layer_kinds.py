@@ -154,7 +154,7 @@ def test_two_passes_over_two_copies_give_the_same_bytes(make: Callable[[Path], L
     assert layers[0] == layers[1] == measure(Recipe(trees[0], codec.zstd()))
 
 
-@pytest.mark.parametrize("name", ["none", "stored", "spliced", "estargz", "gzip", "zstd"])
+@pytest.mark.parametrize("name", ["none", "stored", "spliced", "estargz", "gzip", "zstd", "zstd:chunked"])
 def test_an_image_of_it_is_valid(make: Callable[[Path], LayerKind], tmp_path: Path, name: str) -> None:
     kind = make(tmp_path)
     if name == "estargz" and not kind.materials().deflated:

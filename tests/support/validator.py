@@ -29,6 +29,7 @@ from modelcrate.transports import docker_archive, oci_archive
 from modelcrate.transports.oci import LayoutCollection
 from modelcrate_layers.content import Descriptor
 from modelcrate_layers.store import Layout
+from support.chunked import DIGEST, assert_valid_chunked
 from support.estargz import assert_valid_estargz
 from support.soci import SOCI, assert_bound, assert_valid_soci_index
 
@@ -264,6 +265,9 @@ def _layer(collection: Collection, descriptor: Descriptor, diff_id: str, below: 
         assert plain.size == int(notes["tar-size"])
     if "containerd.io/snapshot/stargz/toc.digest" in descriptor.annotations:
         assert_valid_estargz(b"".join(collection.blob(descriptor).chunks()), descriptor.annotations)
+    assert (DIGEST in descriptor.annotations) == ("chunked" in notes.get("codec", ""))
+    if DIGEST in descriptor.annotations:
+        assert_valid_chunked(b"".join(collection.blob(descriptor).chunks()), descriptor.annotations)
     if "codec" in notes:
         assert re.fullmatch(rf"{name}(-\d+@.+)?", notes["codec"]), f"{notes['codec']} in a {descriptor.media_type}"
     return len(below.known[key])

@@ -23,7 +23,7 @@ from modelcrate_layers.content import (
 )
 from modelcrate_layers.content import Literal as LiteralBlob
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.tar import estargz
+from modelcrate_layers.tar.codec import NOTES
 from modelcrate_layers.tar.recipe import Layer
 
 Origin = Literal["built", "known", "reused"]
@@ -89,7 +89,7 @@ class ImageLayer:
         if self.key is not None:
             notes["layer.key"] = str(self.key)
         ours = {ANNOTATION + key: notes[key] for key in sorted(notes)}
-        theirs = {key: plain.annotations[key] for key in estargz.NOTES if key in plain.annotations}
+        theirs = {key: plain.annotations[key] for key in NOTES if key in plain.annotations}
         return Descriptor(plain.media_type, plain.digest, plain.size, ours | theirs)
 
 

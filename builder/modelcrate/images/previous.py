@@ -43,13 +43,15 @@ class Previous:
         """The layers with a key, however they are stored, and whether they are still there or not."""
         return (each for each in self.image.layers if each.key == key)
 
-    def by_diff_id(self, diff_id: Digest, codec: str) -> ImageLayer | None:
-        """The layer with these bytes, stored by a codec of this name, whatever its version."""
+    def by_diff_id(self, diff_id: Digest, codec: Codec) -> ImageLayer | None:
+        """The layer with these bytes, stored by a codec of this name, whatever its version, and with a table of files where that has one."""
         return next(
             (
                 each
                 for each in self.image.layers
-                if each.layer.diff_id == diff_id and each.layer.codec.name == codec and not each.foreign
+                if each.layer.diff_id == diff_id
+                and (each.layer.codec.name, each.layer.codec.chunked) == (codec.name, codec.chunked)
+                and not each.foreign
             ),
             None,
         )

@@ -141,7 +141,7 @@ class Packer:
         if layer.origin != "built" or layer.key is not None:
             return layer
         for each in self.previous:
-            taken = each.by_diff_id(layer.layer.diff_id, layer.layer.codec.name)
+            taken = each.by_diff_id(layer.layer.diff_id, layer.layer.codec)
             if taken is not None and still_exists(taken):
                 return _taken(taken, planned, layer.layer.inputs, f"same bytes as in {each.where}")
         return layer

@@ -52,7 +52,7 @@ def _car_violations(form: ProjectForm) -> Iterator[Violation]:
     if not form.models:
         yield Violation(("modelcar",), "a modelcar without models", "name a file or folder: models: [model/]")
     wanted = form.codec.models or form.codec.default
-    if wanted in ("zstd", "small"):
+    if wanted in ("zstd", "zstd:chunked", "small"):
         hint = "say codec: {models: none}, or gzip"
         yield Violation(("codec",), f"a modelcar with models in {wanted}: KServe reads no zstd", hint)
     if any(each.registered is not None for each in form.models):

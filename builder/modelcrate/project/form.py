@@ -400,7 +400,7 @@ class ProjectForm(Form):
     user: User = Field(values.DEFAULT_USER, description="Who runs in the container, uid[:gid]; default: 10001:0.")
     codec: Annotated[CodecForm, BeforeValidator(_short("default"), json_schema_input_type=Codec | CodecForm)] = Field(
         default_factory=lambda: CodecForm.model_validate({}),
-        description="How layers are stored: auto (wheels as gzip of their own deflated files, which compresses nothing; else zstd for what compresses, and none), fast (nothing is compressed: wheels as under auto, else none), small (zstd of level 9 for what compresses, else none), gzip, zstd, none; or, for consumers that refuse plain tars and zstd, stored (gzip that packs nothing) and auto-gzip (wheels as under auto; else gzip for what compresses, and stored); estargz (wheels with a table of their files, for runtimes that fetch a file when it is opened; else as auto-gzip); or by role.",
+        description="How layers are stored: auto (wheels as gzip of their own deflated files, which compresses nothing; else zstd for what compresses, and none), fast (nothing is compressed: wheels as under auto, else none), small (zstd of level 9 for what compresses, else none), gzip, zstd, none; or, for consumers that refuse plain tars and zstd, stored (gzip that packs nothing) and auto-gzip (wheels as under auto; else gzip for what compresses, and stored); estargz (wheels with a table of their files, for runtimes that fetch a file when it is opened; else as auto-gzip) and zstd:chunked (zstd with a table of the files, for runtimes that fetch what they lack of a layer); or by role.",
         json_schema_extra={"default": "auto"},
     )
     bytecode: YesNo = Field(

@@ -311,7 +311,7 @@ def _status(text: str, info: Info) -> int:
     return int(text)
 
 
-_CODECS = ("auto", "fast", "small", "auto-gzip", "gzip", "stored", "zstd", "estargz", "none")
+_CODECS = ("auto", "fast", "small", "auto-gzip", "gzip", "stored", "zstd", "zstd:chunked", "estargz", "none")
 _CODEC = Text(f"a codec: {', '.join(_CODECS[:-1])} or none", choices=_CODECS)
 _URL = Text("an http or https URL", r"https?://[^\s/?#]+[^\s]*", _url, ("string",))
 _MIRROR = Text(

@@ -30,7 +30,7 @@ DEFAULT_USER = "10001:0"
 DEBIAN_PLATFORMS = (Platform("linux", "amd64"), Platform("linux", "arm64"))
 """For what a Debian base can be made."""
 
-Codec = Literal["auto", "fast", "small", "auto-gzip", "gzip", "stored", "zstd", "estargz", "none"]
+Codec = Literal["auto", "fast", "small", "auto-gzip", "gzip", "stored", "zstd", "zstd:chunked", "estargz", "none"]
 """How layers are stored.
 
 - `auto`: wheels as their own deflate streams, in gzip, and nothing is compressed for them; else zstd for what compresses and none for what
@@ -40,6 +40,7 @@ Codec = Literal["auto", "fast", "small", "auto-gzip", "gzip", "stored", "zstd", 
 - `auto-gzip`: wheels as under `auto`; else gzip for what compresses, and stored.
 - `stored`: gzip that packs nothing.
 - `estargz`: wheels as under `auto`, with a table of their files, so that a runtime can fetch each when it is opened; else as `auto-gzip`.
+- `zstd:chunked`: zstd, each file in frames of its own, with a table of them, so that a runtime can fetch what it lacks.
 """
 
 Role = Literal["base", "dependencies", "models", "entry"]

@@ -2,7 +2,8 @@
 
 The only place that compresses. The same codec (name, version, level) gives the same bytes everywhere:
 
-- zstd always runs with a worker thread: its bytes are then the same for any number of workers and any chunking.
+- zstd always runs with a worker thread: its bytes are then the same for any number of workers and any chunking. What `chunked` packs, it
+  hands over in pieces that follow from the tar alone.
 - gzip has a frame of our own (no time, no name, OS byte 255) round ISA-L's deflate, level 2: levels 1 and 2 gave equal bytes
   under Nehalem, Haswell and AVX-512 code paths, level 3 did not. It is fed in blocks of equal length.
 - gzip at level 0 packs nothing, and no library decides its bytes: `stored` is stored blocks (RFC 1951, 3.2.4), for consumers that refuse a
@@ -15,10 +16,14 @@ import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from typing import TYPE_CHECKING
 
 from modelcrate_layers.content import CHUNK, MediaType
 from modelcrate_layers.errors import IntegrityError, UserError
 from modelcrate_layers.frozen import dataclass
+
+if TYPE_CHECKING:
+    from zstandard import ZstdCompressor
 
 ZSTD_WINDOW = 1 << 27
 """The largest zstd window that is read (128 MiB): more is a memory bomb."""
@@ -50,6 +55,8 @@ _GZIP_LEVEL, _ZSTD_LEVEL, _SMALL_LEVEL = 2, 3, 9
 _STORED = 1 << 15
 """Bytes in a stored block: the largest power of two that its length of 16 bits can tell."""
 _BLOCK_HEAD = 5
+_CHUNKED = "+chunked-1"
+"""What the rules of `chunked` add to zstd's version."""
 _MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2"))
 
 
@@ -63,6 +70,11 @@ class Codec:
 
     def __str__(self) -> str:
         return f"{self.name}-{self.level}@{self.version}" if self.version else self.name
+
+    @property
+    def chunked(self) -> bool:
+        """Whether it is zstd with a table of files."""
+        return self.version.endswith(_CHUNKED)
 
     @property
     def media_type(self) -> str:
@@ -97,6 +109,13 @@ def zstd(level: int = _ZSTD_LEVEL) -> Codec:
     return Codec("zstd", ".".join(map(str, ZSTD_VERSION)), level)
 
 
+@cache
+def zstd_chunked() -> Codec:
+    """Returns zstd with a table of files; `chunked` makes it from a tree. Its version is that of the library and of the rules."""
+    plain = zstd()
+    return Codec(plain.name, plain.version + _CHUNKED, plain.level)
+
+
 STORED = Codec("gzip", "stored-1", 0)
 """gzip that packs nothing; the version is that of our blocks."""
 
@@ -105,6 +124,15 @@ SPLICED = Codec("gzip", "spliced-1", 0)
 
 ESTARGZ = Codec("gzip", "estargz-1", 0)
 """The same with a table of its files; the version is that of the rules in `estargz`, which makes it from a tree."""
+
+
+INDEX_DIGEST = "containerd.io/snapshot/stargz/toc.digest"
+TAR_SIZE = "io.containers.estargz.uncompressed-size"
+TABLE_DIGEST = "io.github.containers.zstd-chunked.manifest-checksum"
+TABLE_PLACE = "io.github.containers.zstd-chunked.manifest-position"
+SPLIT_PLACE = "io.github.containers.zstd-chunked.tarsplit-position"
+NOTES = (INDEX_DIGEST, TAR_SIZE, TABLE_DIGEST, TABLE_PLACE, SPLIT_PLACE)
+"""Annotations of a descriptor without which others do not read the layer as what it is: those of `estargz`, and of `chunked`."""
 
 
 def of_policy(policy: str, *, deflated: bool = False) -> tuple[Codec, ...]:
@@ -145,7 +173,11 @@ def named(name: str) -> Codec:
             return ESTARGZ
         case "zstd":
             return zstd()
-    raise UserError(f"unknown codec {name!r}", hint="known are none, stored, spliced, estargz, gzip and zstd")
+        case "zstd:chunked":
+            return zstd_chunked()
+    raise UserError(
+        f"unknown codec {name!r}", hint="known are none, stored, spliced, estargz, gzip, zstd and zstd:chunked"
+    )
 
 
 def gain(sample: bytes) -> float:
@@ -153,6 +185,13 @@ def gain(sample: bytes) -> float:
     from zstandard import ZstdCompressor
 
     return 1 - len(ZstdCompressor(level=1).compress(sample)) / len(sample) if sample else 0.0
+
+
+def zstd_packer(level: int) -> ZstdCompressor:
+    """Returns what makes frames without a checksum: of bytes at hand, or of one text as it comes."""
+    from zstandard import ZstdCompressor
+
+    return ZstdCompressor(level=level)
 
 
 def sniff(head: bytes) -> str:

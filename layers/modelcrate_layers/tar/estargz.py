@@ -7,7 +7,7 @@ The row of `splice` is nearly that already: each file is a gzip member. What is 
 | LANDMARK               | the first file of the tar: nothing is worth to be fetched before it is asked for                         |
 | INDEX                  | the last file, in one member with its header: name, mode, offset and digest of every other entry, as JSON |
 | footer                 | an empty member whose extra field says where the member of INDEX begins                                  |
-| NOTES of the descriptor| the digest of INDEX, by which all else is verified, and the size of the tar                              |
+| notes of the descriptor| the digest of INDEX, by which all else is verified, and the size of the tar                              |
 
 Both files are in the tar, so the diff id is another than under every other codec. Nothing is compressed here either: a large file is one chunk, since
 its stream can't be cut, and INDEX is stored. Making INDEX reads every file once.
@@ -21,22 +21,13 @@ from typing import Any
 from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.tar import splice, writer
-from modelcrate_layers.tar.codec import gather
+from modelcrate_layers.tar.codec import INDEX_DIGEST, TAR_SIZE, gather
 from modelcrate_layers.tar.sources import Bytes, read, sha256
-from modelcrate_layers.tar.tree import Entry, Kind, Tree, file, show
+from modelcrate_layers.tar.table import describe
+from modelcrate_layers.tar.tree import Entry, Tree, file, show
 
 INDEX = b"stargz.index.json"
 LANDMARK = b".no.prefetch.landmark"
-
-INDEX_DIGEST = "containerd.io/snapshot/stargz/toc.digest"
-TAR_SIZE = "io.containers.estargz.uncompressed-size"
-NOTES = (INDEX_DIGEST, TAR_SIZE)
-"""Annotations that the descriptor of such a layer has."""
-
-_MODIFIED = "1980-01-01T00:00:01Z"
-"""`writer.MTIME`, as RFC 3339 has it."""
-
-_KINDS = {Kind.FILE: "reg", Kind.DIRECTORY: "dir", Kind.SYMLINK: "symlink", Kind.HARD_LINK: "hardlink"}
 
 
 def with_index(tree: Tree) -> Tree:
@@ -89,18 +80,8 @@ def _footer(begins: int) -> bytes:
 
 def _lines(entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
     offsets = _offsets(entries)
-    for path, kind, mode, source, link, uid, gid in entries:
-        try:
-            name, target = path.decode(), link.decode()
-        except UnicodeDecodeError:
-            raise SourceError(
-                f"{show(path)} has a name that is no UTF-8, as the table of an eStargz layer is",
-                hint="set another codec for these layers: codec: {dependencies: auto-gzip}",
-            ) from None
-        line: dict[str, Any] = {"type": _KINDS[kind], "mode": mode, "uid": uid, "gid": gid, "modtime": _MODIFIED}
-        line["name"] = name + "/" * (kind is Kind.DIRECTORY)
-        if target:
-            line["linkName"] = target
+    for entry in entries:
+        line, source = describe(entry), entry.source
         if source is not None and source.size:
             digest = f"sha256:{sha256(source)}"
             line |= {"size": source.size, "offset": next(offsets), "digest": digest, "chunkDigest": digest}

@@ -19,7 +19,7 @@ from modelcrate_layers.content import Descriptor, Digest, canonical_json, verifi
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar import codec as codecs
-from modelcrate_layers.tar import estargz, splice, writer
+from modelcrate_layers.tar import splice, writer
 from modelcrate_layers.tar.codec import ESTARGZ, SPLICED, Codec
 from modelcrate_layers.tar.sources import FileRange, Source
 from modelcrate_layers.tar.tree import Entry, Tree
@@ -67,7 +67,7 @@ class Layer:
             raise IntegrityError(f"not the record of a layer: {fault!r}") from None
 
 
-_ROWS = {SPLICED: splice.stream, ESTARGZ: estargz.stream}
+_ROWS = (SPLICED, ESTARGZ)
 """The codecs whose layers are made from a tree, and not from its tar."""
 
 
@@ -80,13 +80,20 @@ class Recipe:
 
     @classmethod
     def of(cls, tree: Tree, codec: Codec) -> Self:
-        """Returns the recipe of a layer's own entries. Under ESTARGZ all files are read, for the table of the layer."""
-        return cls(estargz.with_index(tree) if codec == ESTARGZ else tree, codec)
+        """Returns the recipe of a layer's own entries. Under ESTARGZ all files are read, for the table of the layer.
 
-    @property
-    def notes(self) -> dict[str, str]:
-        """The annotations without which others do not read the layer as what it is."""
-        return estargz.notes(self.tree) if self.codec == ESTARGZ else {}
+        Raises:
+            SourceError: The codec has a table, and the tree a path that can't be in it.
+        """
+        if codec == ESTARGZ:
+            from modelcrate_layers.tar import estargz
+
+            return cls(estargz.with_index(tree), codec)
+        if codec.chunked:
+            from modelcrate_layers.tar import chunked
+
+            chunked.check(tree)
+        return cls(tree, codec)
 
     @property
     def tar(self) -> Tar:
@@ -97,18 +104,33 @@ class Recipe:
         """Yields the stored bytes from `start` on. Where nothing is compressed, what is before `start` is not even read."""
         if self.codec.name == "none":
             return writer.stream(self.tree.entries, start)
-        if self.codec in _ROWS:
-            return _ROWS[self.codec](self.tree.entries, start)
-        return codecs.after(self.codec.encode(self.tar, self.tar.size), start)
+        if self.codec == SPLICED:
+            return splice.stream(self.tree.entries, start)
+        if self.codec == ESTARGZ:
+            from modelcrate_layers.tar import estargz
 
-    def encode(self, tar: Iterable[bytes]) -> Iterator[bytes]:
-        """Yields the stored bytes, while the bytes of the tar are taken from a pass over it. A row takes them all first: that checks its files."""
-        if self.codec not in _ROWS:
+            return estargz.stream(self.tree.entries, start)
+        return codecs.after(self.encode(self.tar, {}), start)
+
+    def encode(self, tar: Iterable[bytes], notes: dict[str, str]) -> Iterator[bytes]:
+        """Yields the stored bytes, while the bytes of the tar are taken from a pass over it. A row takes them all first: that checks its files.
+
+        `notes` gets the annotations without which others do not read the layer as what it is, once all has been yielded.
+        """
+        if self.codec.chunked:
+            from modelcrate_layers.tar import chunked
+
+            yield from chunked.stream(self.tree.entries, tar, self.codec.level, notes)
+        elif self.codec in _ROWS:
+            for _ in tar:
+                pass
+            yield from self.chunks()
+            if self.codec == ESTARGZ:
+                from modelcrate_layers.tar import estargz
+
+                notes |= estargz.notes(self.tree)
+        else:
             yield from self.codec.encode(tar, self.tar.size)
-            return
-        for _ in tar:
-            pass
-        yield from self.chunks()
 
     def stored(self, codec: Codec) -> Recipe:
         """Returns the same tree, stored in another way."""
@@ -162,7 +184,9 @@ class Measuring:
     @classmethod
     def of(cls, recipe: Recipe, tar: Iterable[bytes] | None = None) -> Self:
         """Returns the pass over a recipe, whose tar size is known beforehand. `tar` is its tar, where something looks at that as it passes."""
-        return cls(recipe.tar if tar is None else tar, recipe.codec, recipe.tar.size, recipe.encode, recipe.notes)
+        notes: dict[str, str] = {}
+        encode = partial(recipe.encode, notes=notes)
+        return cls(recipe.tar if tar is None else tar, recipe.codec, recipe.tar.size, encode, notes)
 
     @property
     def length(self) -> int | None:

@@ -121,7 +121,7 @@ def test_a_codec_has_a_name_a_version_and_a_media_type(name: str, media_type: st
 def test_an_unknown_codec_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(UserError, match="unknown codec 'xz'") as refused:
         codec.named("xz")
-    assert "none, stored, spliced, estargz, gzip and zstd" in refused.value.hint
+    assert "none, stored, spliced, estargz, gzip, zstd and zstd:chunked" in refused.value.hint
 
 
 @pytest.mark.parametrize("name", COMPRESS)
