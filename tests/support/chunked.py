@@ -81,7 +81,7 @@ def _assembled(split: bytes, bodies: Mapping[str, bytes], names: list[str]) -> I
         if each["type"] == 2:
             yield payload
             assert not any(payload[:padding])
-            head = tarfile.TarInfo.frombuf(payload[-512:], "utf-8", "strict") if after else None
+            head = tarfile.TarInfo.frombuf(payload[-512:], "utf-8", "surrogateescape") if after else None
             assert (head is None) == (after.get("type") != 1)
             continue
         assert each["type"] == 1

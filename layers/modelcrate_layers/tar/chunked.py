@@ -33,7 +33,7 @@ from modelcrate_layers.tar.crc64 import crc64
 from modelcrate_layers.tar.table import describe
 from modelcrate_layers.tar.tree import Entry, Tree
 
-LEAST, MOST = 1 << 18, 1 << 20
+LEAST, MOST = 1 << 20, 1 << 22
 """Bytes of a chunk."""
 
 MARK = re.compile(rb"\x5a.\xa5", re.DOTALL)
@@ -119,7 +119,8 @@ class _Pass:
             crc = crc64(data, crc)
             begin = self._at
             yield self._frame(data)
-            chunks.append(_Chunk(begin, self._at, before, len(data), hashlib.sha256(data).digest()))
+            digest = hashlib.sha256(data).digest() if entry.size > LEAST else b""  # who is alone has the file's
+            chunks.append(_Chunk(begin, self._at, before, len(data), digest))
             before += len(data)
         line = describe(entry)
         told: dict[str, Any] = {"name": line["name"], "payload": None}
@@ -128,7 +129,7 @@ class _Pass:
             line |= {"offset": chunks[0].begin, "endOffset": chunks[-1].end}
             told |= {"size": entry.size, "payload": _base64(crc.to_bytes(8, "big"))}
         self._tell(_FILE, told)
-        if len(chunks) > 1:  # a chunk that is all of its file has the file's digest
+        if len(chunks) > 1:
             line |= chunks[0].facts
         self._list(line)
         for each in chunks[1:]:

@@ -19,7 +19,7 @@ from support.chunked import assert_valid_chunked
 from support.images import noise
 from support.wheels import rich, store, wheel_bytes
 
-GOLDEN = "sha256:356775f2f81fb453c1fca10932fded5b7871930656b50d277ae0a3ab4b5cac1f"
+GOLDEN = "sha256:cbc1eb4c332a2e9327c34f67076f2816300788539f460c1071de56d436ae3736"
 """It moves with zstd's version and with the rules of `chunked`."""
 
 
@@ -41,7 +41,7 @@ def test_a_layer_of_wheels_is_one(tmp_path: Path) -> None:
     files = assert_valid_chunked(data, notes)
     assert len(files) == len(tree.entries)
     (big,) = (lines for name, lines in files.items() if name.endswith("demo/big"))
-    assert len(big) > 3
+    assert len(big) > 1
     assert all(LEAST <= each["chunkSize"] <= MOST for each in big[:-1])
 
 
@@ -62,7 +62,7 @@ def test_it_begins_anywhere(tmp_path: Path) -> None:
 
 def test_a_pass_reads_every_byte_once_and_holds_a_chunk() -> None:
     """It counts what it takes, and what it has given back by then."""
-    size, taken, given, behind = 64 * CHUNK, 0, 0, 0
+    size, taken, given, behind = 20 * CHUNK, 0, 0, 0
 
     class Counted:
         def __init__(self) -> None:
@@ -79,7 +79,7 @@ def test_a_pass_reads_every_byte_once_and_holds_a_chunk() -> None:
         given += len(piece)
         behind = max(behind, taken - given)
     assert taken == size
-    assert behind <= 4 * CHUNK
+    assert behind <= MOST + 2 * CHUNK
 
 
 def test_every_kind_of_entry_is_in_the_table(tmp_path: Path) -> None:
@@ -106,9 +106,9 @@ def test_a_layer_without_files_is_one() -> None:
 
 
 def test_many_headers_without_a_file_are_several_frames() -> None:
-    tree = Tree.of([symlink(b"l%05d" % each, b"x") for each in range(3000)])
+    tree = Tree.of([symlink(b"l%05d" % each, b"x") for each in range(2500)])
     _, data, notes = made(tree)
-    assert len(assert_valid_chunked(data, notes)) == 3000
+    assert len(assert_valid_chunked(data, notes)) == 2500
 
 
 def test_what_follows_an_insertion_is_cut_as_before() -> None:
@@ -120,7 +120,7 @@ def test_what_follows_an_insertion_is_cut_as_before() -> None:
 
 
 def test_chunks_do_not_depend_on_how_the_bytes_come() -> None:
-    body = noise(5 * CHUNK) + bytes(3 * CHUNK)
+    body = noise(3 * CHUNK) + bytes(9 * CHUNK)
     whole = list(cut([body], len(body)))
     assert whole == list(cut((body[at : at + 777] for at in range(0, len(body), 777)), len(body)))
     assert b"".join(whole) == body
@@ -128,9 +128,12 @@ def test_chunks_do_not_depend_on_how_the_bytes_come() -> None:
 
 
 def test_the_bytes_are_a_promise() -> None:
-    entries = [file(b"opt/a", Bytes(b"a" * 100_000)), file(b"opt/b", Bytes(b"b")), symlink(b"opt/c", b"b")]
+    texts = b"".join(b"%d %x\n" % (each, each * each) for each in range(200_000))
+    entries = [file(b"opt/a", Bytes(texts)), file(b"opt/b", Bytes(b"b")), symlink(b"opt/c", b"b")]
     big = file(b"opt/d", Bytes(noise(3 * CHUNK)))
-    assert str(measure(Recipe.of(Tree.of([*entries, big]), zstd_chunked())).descriptor.digest) == GOLDEN
+    layer = measure(Recipe.of(Tree.of([*entries, big]), zstd_chunked()))
+    assert str(layer.codec) == "zstd-3@1.5.7+chunked-1"
+    assert str(layer.descriptor.digest) == GOLDEN
 
 
 def test_what_can_not_be_in_a_table_is_refused() -> None:
