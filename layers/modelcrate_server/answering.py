@@ -12,6 +12,7 @@ from gunicorn.http.wsgi import Response as Writer
 
 from .app import ScoringApp
 from .connection import ClientGoneError, Connection
+from .plain_answers import LARGEST, plain_answer
 from .reading import BadRequestError, Received
 from .service import SERVER_FAILED
 from .stopping import Stopped
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from .response import Response
 
 _log = logging.getLogger("azmlinfsrv")
-
-_TOGETHER = 65_536
-"""Up to this size head and body leave in one piece."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +50,15 @@ class HttpWork:
         """Gives the answer, and ends the connection's turn (see `Work.answer`)."""
         connection, request = self.connection, self.received.request
         out = _Outgoing(connection, waiting)
-        writer = Writer(request, out, self.cfg)
         try:
-            body = (app if response is None else response)(self.environ, writer.start_response)
-            if self.received.rest_unread or not self.may_keep():
-                writer.force_close()
-            _write(body, writer, out)
+            made = app.answer(self.environ) if response is None else response
+            keep = self.may_keep() and not self.received.rest_unread and not request.should_close()
+            plain = plain_answer(request, made, keep)
+            if plain is None:
+                keep = self._write(made, keep, out)
+            else:
+                out.sendall(plain)
+                out.flush()
         except ClientGoneError:
             _log.info("A client closed its connection before it had its answer")
             connection.finish(keep=False)
@@ -75,7 +76,16 @@ class HttpWork:
                 raise
         else:
             last = request.should_close() and not self.received.rest_unread
-            connection.finish(keep=not writer.should_close(), last=last)
+            connection.finish(keep=keep, last=last)
+
+    def _write(self, response: Response, keep: bool, out: _Outgoing) -> bool:
+        """Writes an answer with gunicorn's writer; returns whether the connection may be used for another request."""
+        writer = Writer(self.received.request, out, self.cfg)
+        body = response(self.environ, writer.start_response)
+        if not keep:
+            writer.force_close()
+        _write(body, writer, out)
+        return not writer.should_close()
 
 
 def refuse(app: ScoringApp, cfg: Any, connection: Connection, fault: BadRequestError) -> None:
@@ -117,7 +127,7 @@ class _Outgoing:
         self.begun = False
 
     def sendall(self, data: bytes) -> None:
-        if self._parts and len(data) > _TOGETHER:
+        if self._parts and len(data) > LARGEST:
             self.flush()
         self._parts.append(data)
 

@@ -62,7 +62,11 @@ class ScoringApp:
 
     def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answers a request by WSGI (PEP 3333)."""
-        return self.service.finish(self.steps(environ))(environ, start_response)
+        return self.answer(environ)(environ, start_response)
+
+    def answer(self, environ: Mapping[str, Any]) -> Response:
+        """Returns the answer to a request."""
+        return self.service.finish(self.steps(environ))
 
     def steps(self, environ: Mapping[str, Any]) -> Steps:
         """Returns the steps to the answer of a request (see `service`)."""

@@ -87,7 +87,7 @@ class GrpcServer:
 
     def _answered(self, environ: Mapping[str, Any], context: Any) -> Response:
         if self._app.is_probe(environ):
-            return self._app.service.finish(self._app.steps(environ))
+            return self._app.answer(environ)
         work = GrpcWork(environ)
         self._network.submit(work)
         while not work.done.wait(1):
@@ -114,7 +114,7 @@ class GrpcWork:
         if self.cancelled:
             return
         try:
-            self.response = app.service.finish(app.steps(self.environ)) if response is None else response
+            self.response = app.answer(self.environ) if response is None else response
         except Stopped:
             self.response = Response(SERVER_FAILED, 500)
             raise

@@ -17,6 +17,7 @@ from gunicorn.http.unreader import IterUnreader
 from gunicorn.http.wsgi import create
 
 from .chunked import ChunkedBody, ChunkError
+from .heads import KnownHead
 
 MAX_HEAD = 262_144
 """The bytes of a request line and its header fields together. Gunicorn also limits each line."""
@@ -59,6 +60,9 @@ class RequestReader:
         self._cfg, self._client, self._server, self._limit = cfg, client, server, max_body_bytes
         self._buffer = bytearray()
         self._request: Any = None
+        self._head = b""
+        self._environ: dict[str, Any] | None = None  # of a head that is known
+        self._known: KnownHead | None = None
         self._number = self._scanned = 0
         self._chunks: ChunkedBody | None = None
         self._parts: list[bytes] = []
@@ -120,6 +124,24 @@ class RequestReader:
         head = bytes(self._buffer if end < 0 else self._buffer[: end + len(_END)])
         del self._buffer[: len(head)]
         self._number += 1
+        digits = None if self._known is None else self._known.length_in(head)
+        if digits is None:
+            self._parse(head)
+        else:
+            self._repeat(digits)
+        return True
+
+    def _repeat(self, digits: bytes) -> None:
+        """Takes what was made of the last head; only the length of the body may be another one."""
+        known = self._known
+        assert known is not None
+        self._request, self._environ = known.request, known.environ.copy()
+        if digits:
+            self._environ["CONTENT_LENGTH"] = digits.decode()
+            self._expected = int(digits)
+
+    def _parse(self, head: bytes) -> None:
+        self._head, self._environ, self._known = head, None, None
         try:
             self._request = Request(self._cfg, IterUnreader([head]), self._client, self._number)
         except (NoMoreData, StopIteration):
@@ -132,7 +154,6 @@ class RequestReader:
         if not self._buffer and (self._expected > 0 or self._chunks is not None):
             expected = dict(self._request.headers).get("EXPECT", "").lower()
             self.continue_wanted = expected == "100-continue" and self._request.version >= (1, 1)
-        return True
 
     @staticmethod
     def _refuse_head(fault: Exception) -> None:
@@ -157,15 +178,21 @@ class RequestReader:
 
     def _received(self, rest_unread: bool) -> Received:
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        environ = self._made_environ() if self._environ is None else self._environ
+        environ["wsgi.input"] = io.BytesIO(body)
+        received = Received(self._request, environ, rest_unread)
+        self._request, self._chunks, self._parts, self._size, self._expected = None, None, [], 0, 0
+        return received
+
+    def _made_environ(self) -> dict[str, Any]:
         try:
             _, environ = create(self._request, _Unsent(), self._client, self._server, self._cfg)
         except Exception as fault:  # such as a SCRIPT_NAME that the path does not begin with
             raise BadRequestError(400, f"The request could not be read: {fault}", self._request.path) from fault
-        environ["wsgi.input"] = io.BytesIO(body)
         environ["wsgi.input_terminated"] = True
-        received = Received(self._request, environ, rest_unread)
-        self._request, self._chunks, self._parts, self._size, self._expected = None, None, [], 0, 0
-        return received
+        if self._chunks is None:
+            self._known = KnownHead.of(self._head, self._request, environ.copy())
+        return environ
 
 
 class _Unsent:
