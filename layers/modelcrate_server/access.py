@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from .deadline import Stopwatch
+from .logs import write_plain
 from .request import AMLRequest
 from .response import Response
 
@@ -19,6 +20,9 @@ def log_access(request: AMLRequest, response: Response, watch: Stopwatch, trace_
     length = "N/A" if response.is_streamed else response.length
     elapsed = watch.elapsed_ms
 
+    if not _log.isEnabledFor(logging.INFO):
+        return
+
     def fields() -> dict[str, object]:
         return {
             "method": request.method,
@@ -30,8 +34,10 @@ def log_access(request: AMLRequest, response: Response, watch: Stopwatch, trace_
             **({"trace_id": trace_id} if trace_id else {}),
         }
 
-    if _log.isEnabledFor(logging.INFO):  # made here: `info` would first search for the line of code that calls it
-        values = (request.method, path, response.status_code, elapsed, length)
+    values = (request.method, path, response.status_code, elapsed, length)
+    if not write_plain(
+        _log, logging.INFO, _LINE % values
+    ):  # `info` would first search for the line of code that calls it
         record = _log.makeRecord(_log.name, logging.INFO, __file__, 0, _LINE, values, None, "log_access")
         record.fields = fields
         _log.handle(record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal.getsignal` makes a member of an enumeration each time
 import signal
 import threading
 import time
@@ -36,7 +37,7 @@ def deadline(milliseconds: int) -> Iterator[None]:
     if not milliseconds:
         yield
         return
-    before = signal.getsignal(signal.SIGALRM)
+    before = _signal.getsignal(signal.SIGALRM)
     if before is not _ring:
         signal.signal(signal.SIGALRM, _ring)
     signal.setitimer(signal.ITIMER_REAL, milliseconds / 1000)

@@ -11,6 +11,7 @@ class Headers:
 
     def __init__(self, fields: Iterable[tuple[str, object]] = ()) -> None:
         self._fields: list[tuple[str, str]] = []
+        self._names: list[str] = []  # of the fields, in lower case
         for name, value in fields:
             self.add(name, value)
 
@@ -20,34 +21,37 @@ class Headers:
         if "\r" in text or "\n" in text or "\r" in name or "\n" in name:
             raise ValueError("a header field must not contain line breaks")
         self._fields.append((name, text))
+        self._names.append(name.lower())
 
     add_header = add
 
     def copy(self) -> Headers:
         """Returns the same fields in a list of their own."""
         copied = Headers()
-        copied._fields = self._fields[:]
+        copied._fields, copied._names = self._fields[:], self._names[:]
         return copied
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """Returns the first value of a name."""
         own = name.lower()
-        for key, value in self._fields:
-            if key.lower() == own:
-                return value
-        return default
+        return self._fields[self._names.index(own)][1] if own in self._names else default
 
     def getlist(self, name: str) -> list[str]:
         """Returns all values of a name."""
-        return [value for key, value in self._fields if key.lower() == name.lower()]
+        return [self._fields[place][1] for place in self._places(name)]
 
     def remove(self, name: str) -> None:
         """Removes all fields of a name."""
-        self._fields = [(key, value) for key, value in self._fields if key.lower() != name.lower()]
+        for place in reversed(self._places(name)):
+            del self._fields[place], self._names[place]
 
     def items(self) -> list[tuple[str, str]]:
         """Returns all names and values."""
         return list(self._fields)
+
+    def _places(self, name: str) -> list[int]:
+        own = name.lower()
+        return [place for place, each in enumerate(self._names) if each == own]
 
     def __getitem__(self, name: str) -> str:
         value = self.get(name)
@@ -56,18 +60,19 @@ class Headers:
         return value
 
     def __setitem__(self, name: str, value: object) -> None:
-        own = name.lower()
-        places = [index for index, (key, _) in enumerate(self._fields) if key.lower() == own]
+        places = self._places(name) if name.lower() in self._names else []
         self.add(name, value)
         if places:  # in the place of the first; the others go
             self._fields[places[0]] = self._fields.pop()
-            self._fields = [field for index, field in enumerate(self._fields) if index not in places[1:]]
+            self._names.pop()
+            for place in reversed(places[1:]):
+                del self._fields[place], self._names[place]
 
     def __delitem__(self, name: str) -> None:
         self.remove(name)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self.get(name) is not None
+        return isinstance(name, str) and name.lower() in self._names
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._fields)

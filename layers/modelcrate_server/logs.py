@@ -9,6 +9,7 @@ import logging.config
 import os
 import sys
 import time
+from contextlib import nullcontext
 from typing import Any
 
 from .settings import Settings
@@ -30,12 +31,16 @@ class AMLLogFormatter(logging.Formatter):
         """Returns the record's time; the text of a second is made once."""
         if datefmt:
             return super().formatTime(record, datefmt)
+        return self.moment(record.created)
+
+    def moment(self, created: float) -> str:
+        """Returns a time as the lines have it."""
         second, text = self._second
-        if int(record.created) != second:
-            second = int(record.created)
+        if int(created) != second:
+            second = int(created)
             text = time.strftime("%Y-%m-%d %H:%M:%S", self.converter(second))  # type: ignore[misc, call-arg]  # it is no method
             self._second = second, text
-        return f"{text},{int(record.msecs):03d}"
+        return f"{text},{int((created - second) * 1000):03d}"
 
 
 class JsonLogFormatter(logging.Formatter):
@@ -55,6 +60,43 @@ class JsonLogFormatter(logging.Formatter):
         if record.exc_info:
             document["exception"] = self.formatException(record.exc_info)
         return json.dumps(document, default=str)
+
+
+class LineHandler(logging.StreamHandler):  # type: ignore[type-arg]  # not subscriptable in Python 3.9 and 3.10
+    """Writes the contract's lines, whole ones at once (see `write_plain`)."""
+
+
+def write_plain(logger: logging.Logger, level: int, message: str) -> bool:
+    """Writes a line as the logger would, in a third of its time; returns False where the logger has to do it.
+
+    Nobody but our own handler may be there to see or to change a record of it.
+
+    Args:
+        logger: The logger; it takes this level.
+        level: The level.
+        message: The text.
+    """
+    handler = logger.handlers[0] if len(logger.handlers) == 1 else None
+    if (
+        not isinstance(handler, LineHandler)
+        or logger.filters
+        or handler.filters
+        or logger.propagate
+        or level < handler.level
+    ):
+        return False
+    form = handler.formatter
+    if type(form) is not AMLLogFormatter or form._fmt != FORMAT:
+        return False
+    moment, letter = form.moment(time.time()), logging.getLevelName(level)[0]
+    line = f"{moment} {letter} [{os.getpid()}] {logger.name} - {message}\n"
+    try:
+        with handler.lock or nullcontext():
+            handler.stream.write(line)
+            handler.stream.flush()
+    except Exception:  # the handler reports it in its own way
+        return False
+    return True
 
 
 class RootAccessFilter(logging.Filter):
@@ -111,7 +153,7 @@ def _user_file(settings: Settings) -> str | None:
 
 
 def _own(level: str, form: str) -> dict[str, Any]:
-    handler = {"class": "logging.StreamHandler", "formatter": "line"}
+    handler = {"class": f"{__name__}.LineHandler", "formatter": "line"}
     return {
         "version": 1,
         "disable_existing_loggers": False,

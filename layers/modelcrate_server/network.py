@@ -33,6 +33,8 @@ _log = logging.getLogger("azmlinfsrv")
 
 _DEPUTY_SECONDS = 0.2
 """How long run() works before the deputy looks after the clients."""
+_LOOK_SECONDS = 0.002
+"""How often the clients are looked after while requests wait for the script."""
 _LATELY = 0.1
 """Seconds in which a client is taken to send its next request, when several are answered together."""
 
@@ -47,7 +49,7 @@ class Network:
         self._woken, self._waker = socket.socketpair()
         self._turn = threading.Lock()
         self._wanted_back = False
-        self._running_since = 0.0
+        self._running_since = self._looked = 0.0
         self._busy = threading.Event()
 
     # for the main thread
@@ -67,7 +69,9 @@ class Network:
             The request; None when the time is over, or when there was a signal.
         """
         clients = self._clients
-        clients.look_after(0 if clients.work else seconds)
+        if not clients.work or time.monotonic() - self._looked > _LOOK_SECONDS:
+            clients.look_after(0 if clients.work else seconds)
+            self._looked = time.monotonic()
         if not clients.work:
             return None
         work = clients.work.popleft()

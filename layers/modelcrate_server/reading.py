@@ -178,7 +178,7 @@ class RequestReader:
 
     def _received(self, rest_unread: bool) -> Received:
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        environ = self._made_environ() if self._environ is None else self._environ
+        environ = self._environ or self._made_environ()
         environ["wsgi.input"] = io.BytesIO(body)
         received = Received(self._request, environ, rest_unread)
         self._request, self._chunks, self._parts, self._size, self._expected = None, None, [], 0, 0
@@ -186,7 +186,7 @@ class RequestReader:
 
     def _made_environ(self) -> dict[str, Any]:
         try:
-            _, environ = create(self._request, _Unsent(), self._client, self._server, self._cfg)
+            environ: dict[str, Any] = create(self._request, _Unsent(), self._client, self._server, self._cfg)[1]
         except Exception as fault:  # such as a SCRIPT_NAME that the path does not begin with
             raise BadRequestError(400, f"The request could not be read: {fault}", self._request.path) from fault
         environ["wsgi.input_terminated"] = True

@@ -39,17 +39,11 @@ class AMLRequest:
         self.headers = RequestHeaders(environ)
         self._max_body_bytes, self._unpacks = max_body_bytes, unpacks
         self._kept = False  # whether the script has read the body, and it was to be kept
-
-    @property
-    def method(self) -> str:
+        self.method = str(environ.get("REQUEST_METHOD", "GET")).upper()
         """The HTTP method, in capital letters."""
-        return str(self.environ.get("REQUEST_METHOD", "GET")).upper()
-
-    @cached_property
-    def path(self) -> str:
+        path = str(environ.get("PATH_INFO", "")).encode("latin-1").decode("utf-8", "replace")
+        self.path = "/" + path.lstrip("/")
         """The path, decoded."""
-        raw = str(self.environ.get("PATH_INFO", "")).encode("latin-1").decode("utf-8", "replace")
-        return "/" + raw.lstrip("/")
 
     @property
     def query_string(self) -> bytes:

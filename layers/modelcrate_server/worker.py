@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import time
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,21 @@ if TYPE_CHECKING:
 _log = logging.getLogger("azmlinfsrv")
 _IDLE_SECONDS = 1.0
 """After which an idle worker shows the master that it is alive."""
+_ALIVE_SECONDS = 0.1
+"""How often a worker that is not idle does."""
 
 
 class ScriptWorker(Worker):  # type: ignore[misc]  # of the image's gunicorn, which has no types here
     """One process that runs the entry script: for one request at a time, for several at once, or in several threads."""
+
+    _shown = 0.0
+
+    def notify(self) -> None:
+        """Shows the master that this worker is alive, unless it has just done that."""
+        now = time.monotonic()
+        if now - self._shown > _ALIVE_SECONDS:
+            self._shown = now
+            super().notify()
 
     def init_signals(self) -> None:
         """Makes signals end the process at once until the script is ready: no request was taken."""
