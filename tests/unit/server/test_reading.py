@@ -11,6 +11,7 @@ from gunicorn.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelcrate_server import reading
 from modelcrate_server.chunked import ChunkedBody, ChunkError
 from modelcrate_server.reading import MAX_HEAD, BadRequestError, Received, RequestReader
 
@@ -137,3 +138,84 @@ def test_sizes_are_known_while_a_body_arrives() -> None:
     reader.feed(HEAD + b"Content-Length: 9\r\n\r\n1234")
     assert reader.next() is None
     assert (reader.begun, reader.in_body, reader.body_size, reader.received_size) == (True, True, 9, 4)
+
+
+HEADS = [
+    HEAD + b"Content-Length: %d\r\n\r\n",
+    HEAD + b"content-length:%d\r\nX-Other: 7\r\n\r\n",
+    HEAD + b"Content-Length: 0%d\r\nConnection: close\r\n\r\n",
+    HEAD + b"Content-Length: %d \r\n\r\n",
+    HEAD + b"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n",
+    HEAD + b"X-Content-Length: 3\r\nContent-Length: %d\r\n\r\n",
+    HEAD + b"Content-Length: %d\r\nX: " + b"y" * 5000 + b"\r\n\r\n",
+    HEAD + b"Content-Length: %d\r\nX: y" + b"\r\nZ: \xff\r\n\r\n",
+]
+
+
+def said(received: Received) -> dict[str, Any]:
+    """What a request says by WSGI, without what is made anew for each."""
+    made_anew = ("wsgi.errors", "wsgi.input", "wsgi.early_hints", "gunicorn.socket")
+    return {name: value for name, value in received.environ.items() if name not in made_anew}
+
+
+@given(
+    turns=st.lists(st.tuples(st.sampled_from(HEADS), st.integers(0, 300)), max_size=8),
+    places=st.lists(st.integers(0, 9999), max_size=4),
+)
+def test_a_head_that_comes_again_says_the_same_as_on_a_connection_of_its_own(
+    turns: list[tuple[bytes, int]], places: list[int]
+) -> None:
+    requests = [head % size + b"b" * size for head, size in turns]
+    together = read_all(cut(b"".join(requests), places))
+    alone = [read_all([each])[0] for each in requests]
+    assert [said(each) for each in together] == [said(each) for each in alone]
+    assert [body(each) for each in together] == [body(each) for each in alone]
+    assert [each.request.should_close() for each in together] == [each.request.should_close() for each in alone]
+
+
+def test_a_head_is_parsed_once_and_what_a_script_changes_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = []
+    real = reading.Request
+    monkeypatch.setattr(reading, "Request", lambda *words: parsed.append(words) or real(*words))  # type: ignore[func-returns-value]
+    first = HEAD + b"Content-Length: 3\r\n\r\nabc"
+    reader = RequestReader(Config(), PEER, PEER, None)
+    found = []
+    for data in (
+        first,
+        first,
+        first.replace(b"3\r\n\r\nabc", b"10\r\n\r\n0123456789"),
+        first.replace(b"Host: x", b"Host: y"),
+        first,
+    ):
+        reader.feed(data)
+        received = reader.next()
+        assert received is not None
+        received.environ["HTTP_HOST"] += "!"
+        found.append((received.environ["HTTP_HOST"], received.environ["CONTENT_LENGTH"], body(received)))
+    assert found == [
+        ("x!", "3", b"abc"),
+        ("x!", "3", b"abc"),
+        ("x!", "10", b"0123456789"),
+        ("y!", "3", b"abc"),
+        ("x!", "3", b"abc"),
+    ]
+    assert len(parsed) == 3
+
+
+@pytest.mark.parametrize("length", [b"-1", b"+3", b"3a", b"", b"3, 3", b"9" * 19, b"\xb2"])
+def test_a_length_that_is_none_is_refused_after_a_head_that_is_the_same_but_for_it(length: bytes) -> None:
+    head = HEAD + b"Content-Length: 3\r\n\r\n"
+    for data in (head.replace(b"3\r", length + b"\r"), head[:-2] + b"Content-Length: 3\r\n\r\n"):
+        outcomes = []
+        for before in (head + b"abc", b""):
+            reader = RequestReader(Config(), PEER, PEER, 100)
+            reader.feed(before)
+            reader.next()
+            reader.feed(data)
+            try:
+                received = reader.next()
+            except BadRequestError as refused:
+                outcomes.append((refused.status, str(refused)))
+            else:
+                outcomes.append((0, str(received and received.rest_unread)))
+        assert outcomes[0] == outcomes[1]
