@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import io
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate_server.logs import AMLLogFormatter, RootAccessFilter, reroute_prints, set_up_logs
+from modelcrate_server.logs import (
+    AMLLogFormatter,
+    LineHandler,
+    RootAccessFilter,
+    reroute_prints,
+    set_up_logs,
+    write_plain,
+)
 from modelcrate_server.variables import SettingsError
 from support.logs import records
 from support.wsgi import PLAIN, settings_for
@@ -69,3 +77,31 @@ def test_a_logging_file_that_cannot_be_used_is_named(tmp_path: Path, text: str) 
     (tmp_path / "logging.json").write_text(text)
     with pytest.raises(SettingsError, match=r"logging\.json"):
         set_up_logs(settings_for(tmp_path, PLAIN))
+
+
+def test_a_line_is_written_without_a_record_only_where_nobody_would_see_one() -> None:
+    out = io.StringIO()
+    handler = LineHandler(out)
+    handler.setFormatter(AMLLogFormatter())
+    logger = logging.Logger("azmlinfsrv")  # one of this test alone, which no other one has
+    logger.propagate = False
+    logger.addHandler(handler)
+    assert write_plain(logger, logging.INFO, "here")
+    record = logger.makeRecord(logger.name, logging.INFO, "", 0, "here", (), None)
+    plain, whole = out.getvalue().removesuffix("\n"), handler.format(record)
+    assert plain.split(" ", 2)[2] == whole.split(" ", 2)[2] == f"I [{os.getpid()}] azmlinfsrv - here"
+    assert re.fullmatch(r"[0-9-]{10} [0-9:]{8},[0-9]{3}", " ".join(plain.split(" ")[:2]))
+    for spoil in (
+        lambda: logger.addFilter(lambda record: False),
+        lambda: handler.addFilter(lambda record: False),
+        lambda: handler.setLevel(logging.ERROR),
+        lambda: handler.setFormatter(logging.Formatter("%(message)s")),
+        lambda: logger.addHandler(logging.NullHandler()),
+        lambda: setattr(logger, "propagate", True),
+        out.close,
+    ):
+        logger.filters, logger.handlers, logger.propagate, handler.filters = [], [handler], False, []
+        handler.setLevel(logging.NOTSET)
+        handler.setFormatter(AMLLogFormatter())
+        spoil()
+        assert not write_plain(logger, logging.INFO, "not here")
