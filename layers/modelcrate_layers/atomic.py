@@ -24,6 +24,8 @@ SCRATCH = "modelcrate-scratch-"
 
 _UNNAMED = getattr(os, "O_TMPFILE", 0)
 
+_ANEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
@@ -91,8 +93,17 @@ def write_file(path: Path, data: bytes) -> None:
 
 def write_unsynced(path: Path, data: bytes) -> None:
     """Writes a small file that a crash may cut; readers hold it to a checksum. A link or a folder in its place is replaced."""
-    clear(path)
-    path.write_bytes(data)
+    try:
+        handle = os.open(path, _ANEW, 0o666)
+    except FileNotFoundError:
+        raise
+    except OSError:  # what no regular file answers: a link, a folder, a fifo
+        clear(path)
+        handle = os.open(path, _ANEW, 0o666)
+    try:
+        write_all(handle, data)
+    finally:
+        os.close(handle)
 
 
 def clear(path: Path) -> None:

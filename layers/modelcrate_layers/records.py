@@ -7,7 +7,9 @@ cache of a CI service, which others may have written) are no records, and cost a
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -36,10 +38,13 @@ def write_record(folder: Path, name: str, data: bytes) -> None:
         OSError: The folder can't be written.
     """
     path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    clear(folder / MARKER)
-    os.close(os.open(folder / MARKER, os.O_CREAT | os.O_CLOEXEC, 0o644))
-    write_unsynced(path, _checksum(folder, name, data) + b"\n" + data)
+    try:
+        write_unsynced(path, _checksum(folder, name, data) + b"\n" + data)
+    except OSError:  # the first record, or something else is in the marker's place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        clear(folder / MARKER)
+        os.close(os.open(folder / MARKER, os.O_CREAT | os.O_CLOEXEC, 0o644))
+        write_unsynced(path, _checksum(folder, name, data) + b"\n" + data)
 
 
 def claim_folder(folder: Path) -> None:
@@ -56,6 +61,8 @@ def claim_folder(folder: Path) -> None:
 
 
 def _checksum(folder: Path, name: str, data: bytes) -> bytes:
-    status = os.stat(folder / MARKER)
+    status = os.lstat(folder / MARKER)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", str(folder / MARKER))
     bound = f"{status.st_ino} {status.st_ctime_ns} {name}\n".encode()
     return sha256(bound + data).hexdigest().encode()

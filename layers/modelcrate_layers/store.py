@@ -89,7 +89,7 @@ class Layout:
 
     def path(self, digest: Digest) -> Path:
         """Returns where a blob is, or would be."""
-        return self.root / "blobs" / digest.algorithm / digest.hex
+        return self.root.joinpath("blobs", digest.algorithm, digest.hex)
 
     def has(self, descriptor: Descriptor) -> bool:
         """Returns whether the blob is there with the right size. Its bytes are checked when they are read, and by `intact`."""
@@ -209,13 +209,14 @@ class Layout:
     @contextmanager
     def incoming(self) -> Iterator[Incoming]:
         """Opens a blob for writing. It has no name before `keep`."""
-        with as_machine_error(self.root), incoming(self.root / "blobs" / "sha256") as file:
+        with as_machine_error(self.root), incoming(self.root.joinpath("blobs", "sha256")) as file:
             yield file
 
     def keep(self, file: Incoming, digest: Digest) -> None:
         """Names a blob that is complete by its digest."""
         path = self.path(digest)
-        path.parent.mkdir(exist_ok=True)  # there may be other algorithms than SHA-256
+        if digest.algorithm != "sha256":
+            path.parent.mkdir(exist_ok=True)
         file.keep(path)
         self._remember(digest, _stamp(path))
 

@@ -25,9 +25,8 @@ _TYPES: Mapping[str, type[Any]] = {
 }
 """The types of values, by name."""
 
-_SHAPE = str(
-    Digest.of(canonical_json({name: [each.name for each in dataclasses.fields(kind)] for name, kind in _TYPES.items()}))
-)
+_FIELDS = {name: [each.name for each in dataclasses.fields(kind)] for name, kind in _TYPES.items()}
+_SHAPE = str(Digest.of(canonical_json(_FIELDS)))
 """The names of the types and of their fields: another version of them is another shape."""
 
 GRAMMAR = 2
@@ -52,9 +51,9 @@ def decode(data: bytes) -> values.Project | None:
 
 def _plain(value: Any) -> Any:
     """Returns a value as JSON: a list is a tuple, an object has its type's name under `=`."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
-        return {"=": type(value).__name__, **fields}
+    kind = type(value).__name__
+    if kind in _FIELDS:
+        return {"=": kind, **{name: _plain(getattr(value, name)) for name in _FIELDS[kind]}}
     if isinstance(value, PurePosixPath):
         return {"=": "Path" if isinstance(value, Path) else "PurePosixPath", "path": str(value)}
     if isinstance(value, datetime):

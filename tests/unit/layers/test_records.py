@@ -55,3 +55,21 @@ def test_a_folder_of_another_machine_is_emptied(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "home", tmp_path / "copy")
     claim_folder(tmp_path / "copy")
     assert not (tmp_path / "copy" / "kept").exists()
+
+
+@pytest.mark.parametrize("name", ["a/one", MARKER])
+@pytest.mark.parametrize(
+    "put", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/null")], ids=["folder", "fifo", "link"]
+)
+def test_what_is_in_the_place_of_a_record_or_of_the_marker_is_replaced(
+    tmp_path: Path, name: str, put: Callable[[Path], object]
+) -> None:
+    """And a link is not written through. A record that another marker vouched for is none any more."""
+    write_record(tmp_path, "a/one", b"1")
+    (tmp_path / name).unlink()
+    put(tmp_path / name)
+    assert read_record(tmp_path, "a/one") is None
+    write_record(tmp_path, "a/one", b"2")
+    assert read_record(tmp_path, "a/one") == b"2"
+    assert (tmp_path / name).is_file()
+    assert not (tmp_path / name).is_symlink()

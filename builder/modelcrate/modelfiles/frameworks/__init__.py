@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from modelcrate.modelfiles.pickle.findings import StatedVersion
@@ -66,6 +67,7 @@ class Framework(Protocol):
         """
 
 
+@cache
 def frameworks() -> tuple[Framework, ...]:
     """Returns all frameworks, in the order of their names."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
