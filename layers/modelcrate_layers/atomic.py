@@ -39,6 +39,10 @@ class Incoming:
         """Writes all of the bytes at the end of the file."""
         write_all(self.handle, data)
 
+    def skip(self, size: int) -> None:
+        """Leaves a hole of so many zeros at the end of the file."""
+        os.ftruncate(self.handle, os.lseek(self.handle, size, os.SEEK_CUR))
+
     def keep(self, path: Path) -> None:
         """Gives the complete file its name, in the place of what had it.
 

@@ -28,6 +28,7 @@ from modelcrate_layers.content import (
 )
 from modelcrate_layers.errors import IntegrityError, MachineError, SourceError, placed, unreadable
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.holes import ZEROS, read_pieces
 from modelcrate_layers.records import read_record, write_record
 from modelcrate_layers.tar.sources import FileRange
 
@@ -50,11 +51,7 @@ class FileBlob:
 
     def _read(self, start: int) -> Iterator[bytes]:
         with _open_regular(self.path) as handle:
-            os.lseek(handle, self.offset + start, os.SEEK_SET)
-            left = self.descriptor.size - start
-            while left > 0 and (chunk := os.read(handle, min(left, CHUNK))):
-                left -= len(chunk)
-                yield chunk
+            yield from read_pieces(handle, self.offset + start, self.descriptor.size - start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +270,10 @@ class Adding:
     def _write(self, chunks: Iterable[bytes], named: Callable[[], Descriptor]) -> Descriptor:
         file = self._stack.enter_context(self._layout.incoming())
         for chunk in chunks:
-            file.write(chunk)
+            if chunk is ZEROS:
+                file.skip(len(chunk))
+            else:
+                file.write(chunk)
         descriptor = named()
         self._taken[descriptor.digest] = file
         return descriptor

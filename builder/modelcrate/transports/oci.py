@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from modelcrate.config import Config
 from modelcrate.events import Emit, track_chunks
 from modelcrate.images.artifact import (
     ARTIFACTS_ANNOTATION,
@@ -71,7 +72,7 @@ class LayoutOutput:
         created = not self.path.exists()
         try:
             with ExitStack() as stack:
-                yield LayoutSession(self, connections.config.checked / _place(self.path), emit, stack)
+                yield LayoutSession(self, records_of(self.path, connections.config), emit, stack)
         except BaseException:
             if created:
                 _remove_empty(self.path)
@@ -120,9 +121,9 @@ class LayoutSession:
             return self._adding
 
 
-def _place(folder: Path) -> str:
-    """Returns the name under which is remembered which blobs of a folder were hashed."""
-    return Digest.of(os.fsencode(folder.absolute())).hex
+def records_of(folder: Path, config: Config) -> Path:
+    """Returns where it is remembered which blobs of a layout were hashed."""
+    return config.checked / Digest.of(os.fsencode(folder.absolute())).hex
 
 
 def write(layout: Layout, image: Deliverable, tag: str | None, emit: Emit, kind: str, target: str) -> Delivered:

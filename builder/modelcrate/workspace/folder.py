@@ -33,10 +33,12 @@ class FolderBackend:
     repository: str = REPOSITORY
     seen: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
     """The entries of models by tag, where they were read already."""
+    records: Path | None = field(default=None, compare=False, repr=False)
+    """Where it is remembered which blobs were hashed: an image that shares the layers of a model does not read them."""
 
     def beside(self, repository: str) -> FolderBackend:
         """Returns the same folder for another repository."""
-        return FolderBackend(self.root, repository)
+        return FolderBackend(self.root, repository, records=self.records)
 
     def images(self) -> list[str]:
         """Returns the addresses of the images in the folder."""
@@ -73,7 +75,7 @@ class FolderBackend:
     @contextmanager
     def writing(self, name: str, emit: Emit) -> Iterator[FolderWriter]:
         """Creates the layout if necessary, and holds the lock of the name."""
-        layout = Layout.create(self.root)
+        layout = Layout.create(self.root, self.records)
         with self._locked(name):
             yield FolderWriter(self, layout, emit)
 

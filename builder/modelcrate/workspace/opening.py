@@ -6,6 +6,7 @@ from pathlib import Path
 
 from modelcrate.images.reference import Reference
 from modelcrate.transports.connections import Connections
+from modelcrate.transports.oci import records_of
 from modelcrate.workspace.backend import REPOSITORY, WorkspaceBackend
 from modelcrate.workspace.folder import FolderBackend
 from modelcrate.workspace.moving import current_place, named_workspace
@@ -61,11 +62,15 @@ def open_named(name: str, connections: Connections) -> WorkspaceBackend:
         name: A name that can be that of a folder.
         connections: The open connections.
     """
-    return FolderBackend(named_workspace(name, connections.config, connections.emit))
+    return _backend(named_workspace(name, connections.config, connections.emit), connections)
 
 
 def _folder(path: Path, connections: Connections) -> FolderBackend:
-    return FolderBackend(current_place(path, connections.config, connections.emit))
+    return _backend(current_place(path, connections.config, connections.emit), connections)
+
+
+def _backend(root: Path, connections: Connections) -> FolderBackend:
+    return FolderBackend(root, records=records_of(root, connections.config))
 
 
 def _registry(text: str, connections: Connections) -> WorkspaceBackend:

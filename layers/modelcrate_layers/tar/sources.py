@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError, SourceError, unreadable
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.holes import read_pieces
 from modelcrate_layers.tar.codec import crc32, inflate
 
 STORED, DEFLATED = 0, 8
@@ -111,13 +112,14 @@ class FileRange(NamedTuple):
     def _pieces(self) -> Iterator[bytes]:
         handle = self._open()
         try:
-            at, left = self.offset, self.size
-            while left:
-                chunk = os.pread(handle, min(left, CHUNK), at)
-                at, left = at + len(chunk), left - len(chunk)
-                if not left or not chunk:
+            left = self.size
+            for chunk in read_pieces(handle, self.offset, self.size):
+                left -= len(chunk)
+                if not left:
                     self._complete(handle, left)  # before the last bytes are handed over: a stream that ends is right
                 yield chunk
+            if left:
+                self._complete(handle, left)
         except OSError as fault:
             raise unreadable(fault, self.path) from None
         finally:
