@@ -78,7 +78,7 @@ class Team:
         (self.top / name).mkdir(parents=True)
         return Crate.at(self.top / name)
 
-    def project(self, name: str, *requirements: str) -> Path:
+    def project(self, name: str, *requirements: str, cut: str = "") -> Path:
         """A locked project."""
         folder = write_project(
             self.top / f"project-{name}",
@@ -86,7 +86,7 @@ class Team:
             name: {name}
             python: "3.11"
             base: {{from: scratch, interpreter: /usr/bin/python3.11}}
-            dependencies: {{requirements: [{", ".join(requirements)}], index-url: {self.packages.url}}}
+            dependencies: {{requirements: [{", ".join(requirements)}], index-url: {self.packages.url}{cut}}}
             entry: {{source: src, script: score.py}}
             """,
         )
@@ -188,6 +188,23 @@ def test_a_project_with_the_same_packages_adds_nothing(first: Team) -> None:
     assert relay.returned < MAX_RECEIVED
     assert relay.received < MAX_SENT
     assert find(f"registry:{first.place}", first.connections()).descriptor.digest == before
+
+
+def test_light_packages_are_taken_one_by_one_where_each_has_a_layer(first: Team) -> None:
+    """No other project has this set of light packages; each of them is in one."""
+    cut = ", layers: 60"
+    first.build(first.machine("each"), first.project("each-one", "big-a", "light-one", cut=cut), "each-one:1")
+    first.build(first.machine("each-2"), first.project("each-two", "light-two", cut=cut), "each-two:1")
+    project = first.project("each-three", "big-a", "light-one", "light-two", cut=cut)
+    with closing(Relay(first.registry.host)) as relay:
+        receipt = first.build(first.machine("each-3"), project, "each-three:1", host=relay.host)
+        relay.settle()
+    assert first.packages.fetched() == []
+    assert set(origins(receipt).values()) == {"reused"}
+    assert len(origins(receipt)) == 5, "the environment, and each of four wheels"
+    assert relay.returned < MAX_RECEIVED
+    assert relay.received < MAX_SENT
+    assert_valid_found(find(f"registry:{first.registry.host}/{first.top.name}/each-three:1", first.connections()))
 
 
 def test_equal_files_are_no_conflict_and_others_are_found(first: Team) -> None:

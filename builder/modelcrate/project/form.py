@@ -40,6 +40,7 @@ from modelcrate.project.grammar import (
     OptionalInside,
     OptionalInterpreter,
     OptionalJsonOrFile,
+    OptionalLayers,
     OptionalMirror,
     OptionalModelName,
     OptionalPython,
@@ -177,6 +178,13 @@ class DependenciesForm(Form):
         "refuse",
         alias="on-conflict",
         description="What becomes of a file that two packages own with different bytes: refuse, or last, as pip does; default: refuse.",
+    )
+    layers: OptionalLayers = Field(
+        None,
+        description=(
+            "The most layers of wheels: a layer for each wheel, and the last one for the lightest that are left; default: one for each "
+            "wheel of 4 MiB and more, at most 24 in all."
+        ),
     )
     conda: Annotated[
         CondaForm | None, BeforeValidator(_short("packages", list), json_schema_input_type=list[CondaSpec] | CondaForm)

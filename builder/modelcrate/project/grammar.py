@@ -37,6 +37,9 @@ CONTRACTS = contract_names()
 MAX_TEXT = 4096
 """The longest text that has a grammar (a path, a URL, a name), in characters; plain texts such as env values may be longer."""
 
+MAX_WHEEL_LAYERS = 100
+"""Layers that a project may ask for its wheels; the rest of an engine's 127 is for base, models and entry."""
+
 _PACKAGE = r"[a-z0-9][a-z0-9+.-]+"
 _UID = r"([0-9]{1,10}|[a-z_][a-z0-9_-]{0,31})"
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})"
@@ -291,6 +294,12 @@ def _port(text: str, info: Info) -> int:
     return int(text)
 
 
+def _layers(text: str, info: Info) -> int:
+    if not 1 <= int(text) <= MAX_WHEEL_LAYERS:
+        raise refuse(f"{text} layers of wheels", f"1 to {MAX_WHEEL_LAYERS}: engines take 127 layers in all")
+    return int(text)
+
+
 def _milliseconds(text: str, info: Info) -> int:
     number, unit = re.fullmatch("([0-9]+)([a-z]+)", text).groups()  # type: ignore[union-attr]  # the pattern has matched
     return int(number) * {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}[unit]
@@ -388,6 +397,9 @@ OptionalTorch = Annotated[
         types=("string",),
         examples=("cpu", "cu126", "auto"),
     ),
+]
+OptionalLayers = Annotated[
+    int | None, Text(f"a number of layers, 1 to {MAX_WHEEL_LAYERS}", r"[0-9]{1,4}", _layers, ("integer", "string"))
 ]
 OptionalSize = Annotated[
     int | None,

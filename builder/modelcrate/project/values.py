@@ -174,6 +174,7 @@ class Dependencies:
         project: Whether the project's own package is built into a wheel, and installed.
         torch: Which builds of PyTorch are wanted, by uv's names (`cpu`, `cu126`, `auto`); None: those of the index.
         on_conflict: What becomes of a file that two packages own with different bytes.
+        layers: The most layers of wheels, a wheel each but for the lightest, which share the last; None: by our rules.
     """
 
     requirements: Path | tuple[str, ...] = ()
@@ -187,6 +188,7 @@ class Dependencies:
     torch: str | None = None
     project: bool = False
     on_conflict: OnConflict = "refuse"
+    layers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,12 +143,10 @@ def _dependencies(needs: Dependencies) -> Iterator[str]:
         yield from _listed("  extra-index-url", needs.extra_index_urls)
         yield from _listed("  extras", needs.extras)
         yield from _listed("  groups", needs.groups)
-        if needs.project:
-            yield "  project: true"
-        if needs.torch:
-            yield f"  torch: {scalar(needs.torch)}"
-        if needs.on_conflict != "refuse":
-            yield f"  on-conflict: {scalar(needs.on_conflict)}"
+        yield from ["  project: true"] if needs.project else []
+        yield from [f"  torch: {scalar(needs.torch)}"] if needs.torch else []
+        yield from [f"  on-conflict: {scalar(needs.on_conflict)}"] if needs.on_conflict != "refuse" else []
+        yield from [f"  layers: {needs.layers}"] if needs.layers is not None else []
         if needs.conda is not None:
             yield "  conda:"
             yield from _listed("    packages", needs.conda.packages)

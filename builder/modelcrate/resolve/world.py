@@ -36,6 +36,7 @@ from modelcrate_layers.kinds.runtime import RuntimeLayer
 from modelcrate_layers.kinds.wheels import WheelsLayer, wheel_layers
 from modelcrate_layers.packages.conflicts import LayerPaths, Owned, are_apart
 from modelcrate_layers.packages.conflicts import check as check_conflicts
+from modelcrate_layers.packages.grouping import HEAVY, MAX_LAYERS
 
 if TYPE_CHECKING:
     from modelcrate.resolve.uv import Index
@@ -197,9 +198,10 @@ def _dependencies(resolved: Resolved, fetcher: PackageFetcher) -> tuple[Dependen
     """Returns the environment, unless the packages bring it; then the packages."""
     if resolved.target is None:
         return ()
-    python, pins, rule = resolved.target.minor, resolved.pins, fetcher.sources.project.dependencies.on_conflict
+    python, pins, needs = resolved.target.minor, resolved.pins, fetcher.sources.project.dependencies
+    rule, budget, heavy = needs.on_conflict, *((needs.layers, 0) if needs.layers else (MAX_LAYERS, HEAVY))
     environment = () if resolved.own_python else (RuntimeLayer(python, resolved.below.interpreter),)
-    wheels = wheel_layers(map(fetcher.placed, pins.wheels), python, on_conflict=rule)
+    wheels = wheel_layers(map(fetcher.placed, pins.wheels), python, budget=budget, on_conflict=rule, heavy=heavy)
     return (
         *environment,
         *conda_layers(map(fetcher.placed, pins.conda), python, on_conflict=rule),

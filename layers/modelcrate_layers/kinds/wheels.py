@@ -18,7 +18,7 @@ from modelcrate_layers.kinds import Materials
 from modelcrate_layers.packages import wheel
 from modelcrate_layers.packages.checked import check_hash
 from modelcrate_layers.packages.conflicts import OnConflict, Owned, merge
-from modelcrate_layers.packages.grouping import LARGEST, MAX_LAYERS, group
+from modelcrate_layers.packages.grouping import HEAVY, LARGEST, MAX_LAYERS, group
 from modelcrate_layers.packages.split import part_title, split_entries
 from modelcrate_layers.packages.venv import PREFIX, Venv
 from modelcrate_layers.packages.wheel import Wheel
@@ -118,9 +118,10 @@ def wheel_layers(
     budget: int = MAX_LAYERS,
     largest: int = LARGEST,
     on_conflict: OnConflict = "refuse",
+    heavy: int = HEAVY,
 ) -> tuple[WheelsLayer, ...]:
     """Returns the layers of these wheels, grouped by `grouping`'s rules."""
-    groups = group(wheels, budget, largest)
+    groups = group(wheels, budget, largest, heavy)
     return tuple(WheelsLayer(each.packages, python, prefix, each.part, each.parts, on_conflict) for each in groups)
 
 

@@ -32,20 +32,23 @@ class Group(NamedTuple, Generic[P]):
     parts: int = 1
 
 
-def group(packages: Iterable[P], budget: int = MAX_LAYERS, largest: int = LARGEST) -> Iterator[Group[P]]:
+def group(
+    packages: Iterable[P], budget: int = MAX_LAYERS, largest: int = LARGEST, heavy: int = HEAVY
+) -> Iterator[Group[P]]:
     """Yields the groups, the heavy packages first, by name; then the light ones together.
 
     Args:
         packages: In any order, which decides nothing.
         budget: The most groups. Splitting adds parts beyond it.
         largest: Bytes of packages from which on a group is split into parts.
+        heavy: Bytes of a package from which on it has a layer of its own.
     """
-    for together in _budgeted(packages, budget):
+    for together in _budgeted(packages, budget, heavy):
         parts = max(1, -(-sum(each.size for each in together) // largest))
         yield from (Group(together, part, parts) for part in range(parts))
 
 
-def _budgeted(packages: Iterable[P], budget: int) -> tuple[tuple[P, ...], ...]:
+def _budgeted(packages: Iterable[P], budget: int, least: int) -> tuple[tuple[P, ...], ...]:
     """The same plan without parts.
 
     Stable: another light package changes the last group only, another heavy one adds a group. Over the budget, the lightest
@@ -54,7 +57,7 @@ def _budgeted(packages: Iterable[P], budget: int) -> tuple[tuple[P, ...], ...]:
     if budget < 1:
         raise UserError(f"not a number of layers: {budget}", hint="at least one")
     by_size = sorted(set(packages), key=lambda each: (-each.size, each.name, each.sha256))
-    heavy = [each for each in by_size if each.size >= HEAVY]
+    heavy = [each for each in by_size if each.size >= least]
     if len(heavy) > budget or (len(heavy) == budget and len(heavy) < len(by_size)):
         heavy = heavy[: budget - 1]
     light = by_size[len(heavy) :]

@@ -138,6 +138,7 @@ def test_bases(text: str, base: object) -> None:
         ("locks/pylock.gpu.toml", Dependencies(pylock=Path("locks/pylock.gpu.toml"))),
         ("{requirements: [numpy], wheelhouse: ../wheels/, index-url: 'https://i.example/', extra-index-url: ['https://j.example/']}",
          Dependencies(("numpy",), None, Path("../wheels"), "https://i.example/", ("https://j.example/",))),
+        ("{requirements: [numpy], layers: 60}", Dependencies(("numpy",), layers=60)),
         ("{conda: [gdal=3.9, 'proj >=9,<10']}", Dependencies(conda=Conda(("gdal=3.9", "proj >=9,<10")))),
         ("{requirements: [numpy], conda: {packages: ['main::gdal[build=py*]'], channels: [conda-forge, ./here, 'https://c.example/x']}}",
          Dependencies(("numpy",), conda=Conda(("main::gdal[build=py*]",), ("conda-forge", "./here", "https://c.example/x")))),
@@ -496,3 +497,9 @@ def test_the_names_of_releases_are_those_that_a_base_can_be_made_of() -> None:
     from modelcrate.resolve.debian import releases
 
     assert set(releases.RELEASES) >= grammar._RELEASES
+
+
+@pytest.mark.parametrize("number", ["0", "101", "all", "-1", "1.5"])
+def test_layers_that_no_image_has_room_for(number: str) -> None:
+    (fault,) = faults(f"dependencies: {{requirements: [numpy], layers: {number}}}")
+    assert "layers" in fault

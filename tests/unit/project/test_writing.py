@@ -22,7 +22,9 @@ FULL = Project(
     "3.10",
     (Platform("linux", "amd64"), Platform("linux", "arm64")),
     DebianBase("trixie", "http://mirror.example/debian", ("libgomp1",), PurePosixPath("/usr/bin/python3")),
-    Dependencies(("numpy",), None, Path("../wheels"), "https://index.example/simple", ("https://more.example/simple",)),
+    Dependencies(
+        ("numpy",), None, Path("../wheels"), "https://index.example/simple", ("https://more.example/simple",), layers=60
+    ),
     {"A": "no", "B": "# x", "C": "\u2028\x85\ufeff\n\t\"\\'", "D": "1_0"},
     {"team": "research"},
     "app",

@@ -32,6 +32,15 @@ def test_over_the_budget_the_lightest_of_the_heavy_join_the_tail() -> None:
     assert len(wheel_layers(heavy, "3.11", budget=5)) == 5
 
 
+def test_where_all_are_heavy_the_lightest_share_what_is_left_of_the_budget() -> None:
+    wheels = [pin(f"w{n}", n + 1) for n in range(5)]
+    names = [[each.name for each in layer.wheels] for layer in wheel_layers(wheels, "3.11", budget=4, heavy=0)]
+    assert names == [["w2"], ["w3"], ["w4"], ["w0", "w1"]]
+    alone = wheel_layers(wheels, "3.11", budget=5, heavy=0)
+    assert [len(layer.wheels) for layer in alone] == [1] * 5
+    assert {each.key() for each in alone} >= {wheel_layers([each], "3.11")[0].key() for each in wheels}
+
+
 def test_a_budget_has_room_for_one_layer() -> None:
     assert len(wheel_layers([pin("a", HEAVY), pin("b", 1)], "3.11", budget=1)) == 1
     with pytest.raises(UserError):
