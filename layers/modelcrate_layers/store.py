@@ -28,9 +28,8 @@ from modelcrate_layers.content import (
 )
 from modelcrate_layers.errors import IntegrityError, MachineError, SourceError, placed, unreadable
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.holes import ZEROS, read_pieces
 from modelcrate_layers.records import read_record, write_record
-from modelcrate_layers.tar.sources import FileRange
+from modelcrate_layers.tar.sources import ZEROS, FileRange, read_pieces
 
 LAYOUT_VERSION = canonical_json({"imageLayoutVersion": "1.0.0"})
 REF_NAME = "org.opencontainers.image.ref.name"

@@ -7,6 +7,7 @@ named in a SourceError, before a wrong byte can be published.
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import os
 import stat
@@ -17,13 +18,17 @@ from typing import NamedTuple, Protocol
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError, SourceError, unreadable
 from modelcrate_layers.frozen import dataclass
-from modelcrate_layers.holes import read_pieces
 from modelcrate_layers.tar.codec import crc32, inflate
 
 STORED, DEFLATED = 0, 8
 _LOCAL = struct.Struct("<4s5H3I2H")
 _BYTES_OF_A_LETTER = 4
 """Bytes of a letter in UTF-8, at most."""
+
+ZEROS = bytes(CHUNK)
+"""A piece of a hole. It is the one object for all of them, so that who writes a file can leave a hole as well."""
+
+_UNIT = 512  # what the blocks of a file are counted in (stat(2))
 
 
 class Source(Protocol):
@@ -256,3 +261,41 @@ def sha256(source: Source) -> str:
     for chunk in source.chunks():
         hashed.update(chunk)
     return hashed.hexdigest()
+
+
+def read_pieces(handle: int, start: int, size: int) -> Iterator[bytes]:
+    """Yields the bytes of an open file, in pieces of CHUNK and a rest. They end early where the file does.
+
+    Holes, which are zeros, are not read. The pieces begin where those of a file without holes do.
+
+    Args:
+        handle: The open file. Its place for reading may be moved.
+        start: The first byte.
+        size: How many bytes.
+
+    Raises:
+        OSError: It can't be read.
+    """
+    status = os.fstat(handle)
+    at, end = start, min(start + size, status.st_size)
+    data = at  # where the next data begin
+    asked = at if status.st_blocks * _UNIT < status.st_size else end  # up to where is known what is data
+    while at < end:
+        if at >= asked:
+            data, asked = _next_data(handle, at, end)
+        length = min(CHUNK, end - at)
+        if at + length <= data:
+            chunk = ZEROS if length == CHUNK else ZEROS[:length]
+        elif not (chunk := os.pread(handle, length, at)):
+            return
+        at += len(chunk)
+        yield chunk
+
+
+def _next_data(handle: int, at: int, end: int) -> tuple[int, int]:
+    """Returns where the next data begin, and where the hole behind them does."""
+    try:
+        data = os.lseek(handle, at, os.SEEK_DATA)
+        return data, os.lseek(handle, data, os.SEEK_HOLE)
+    except OSError as fault:
+        return (end, end) if fault.errno == errno.ENXIO else (at, end)  # none is left, or it can't say

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelcrate_layers.content import CHUNK, Descriptor
-from modelcrate_layers.holes import ZEROS, read_pieces
 from modelcrate_layers.store import Layout
+from modelcrate_layers.tar.sources import ZEROS, read_pieces
 
 BLOCK = 4096
 
