@@ -5,6 +5,7 @@ Section names are those of the OCI image specification 1.1 (config.md, manifest.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
@@ -37,6 +38,17 @@ MODELCAR = ANNOTATION + "modelcar"
 
 SOCI_POINTER = "com.amazon.soci.index-digest"
 """Annotation of a manifest: the digest of the SOCI index of its layers (`soci`)."""
+
+VARIANT = ANNOTATION + "variant"
+"""Annotation of a manifest, and of its descriptor in an index, with the name of the variant that it is; the project itself has none."""
+
+DEFAULT = "default"
+"""What the image without that annotation is called where a variant is chosen."""
+
+_VARIANT_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
+
+MAX_VARIANT_NAME = 32
+"""Characters of a variant's name: it is the end of a tag."""
 
 MAX_IMAGE_LAYERS = 127
 """How many layers an image may have: container engines stack at most 127 folders."""
@@ -132,9 +144,20 @@ class Image:
 
     @property
     def descriptor(self) -> Descriptor:
-        """The manifest's, with the platform."""
+        """The manifest's, with the platform, and with the variant's name if it is one."""
         plain = self.manifest.descriptor
-        return Descriptor(plain.media_type, plain.digest, plain.size, platform=self.platform.json())
+        notes = {VARIANT: self.variant} if self.variant else {}
+        return Descriptor(plain.media_type, plain.digest, plain.size, notes, self.platform.json())
+
+    @property
+    def variant(self) -> str:
+        """The name of the variant of the project; empty for the project itself."""
+        return str((parse_object(self.manifest.data).get("annotations") or {}).get(VARIANT, ""))
+
+    @property
+    def label(self) -> str:
+        """The platform, and the variant if it is one: what tells it from the other images of an index."""
+        return f"{self.platform} {self.variant}".rstrip()
 
     @property
     def digest(self) -> Digest:
@@ -249,14 +272,45 @@ def assemble(
 
 
 def combine(images: Iterable[Image]) -> Index:
-    """Returns the index of these images, in their order: clients take the first that fits (image-index.md)."""
+    """Returns the index of these images, in their order: clients take the first that fits (image-index.md).
+
+    A variant beside others asks for a feature of its name (`os.features`): engines that know features take it only where they are told to
+    (`linux(+gpu)/amd64`), and to others it is not the first.
+    """
     images = tuple(images)
+    alone = all(each.variant for each in images)
     index = {
         "schemaVersion": 2,
         "mediaType": MediaType.INDEX,
-        "manifests": [image.descriptor.json() for image in images],
+        "manifests": [_member(each, alone=alone) for each in images],
     }
     return Index(LiteralBlob(canonical_json(index), MediaType.INDEX), images)
+
+
+def _member(image: Image, *, alone: bool) -> dict[str, Any]:
+    entry = image.descriptor.json()
+    if image.variant and not alone:
+        entry["platform"] = {**entry["platform"], "os.features": [image.variant]}
+    return entry
+
+
+def is_variant_name(text: str) -> bool:
+    """Returns whether a variant may be called so."""
+    return len(text) <= MAX_VARIANT_NAME and _VARIANT_NAME.fullmatch(text) is not None and text != DEFAULT
+
+
+def variants_of(made: Deliverable) -> dict[str, Image | Index]:
+    """Returns the variants in an index by their names: what each of them is by itself. Nothing, where it has no image that is none.
+
+    A foreign index may have names that could not be the end of a tag; those are not among them.
+    """
+    named: dict[str, list[Image]] = {}
+    for each in made.images:
+        named.setdefault(each.variant, []).append(each)
+    if not named.pop("", None):
+        return {}
+    fitting = {name: images for name, images in named.items() if is_variant_name(name)}
+    return {name: images[0] if len(images) == 1 else combine(images) for name, images in fitting.items()}
 
 
 def replaced(image: Image, layers: Sequence[ImageLayer]) -> Image:

@@ -5,10 +5,11 @@ A `Collection` is any place that has manifests and blobs. All of it is untrusted
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from modelcrate.images.artifact import Artifact
+from modelcrate.images.image import DEFAULT, VARIANT
 from modelcrate_layers.content import Blob, Descriptor, Digest, Literal, MediaType, Platform, parse_object
 from modelcrate_layers.errors import IntegrityError, SourceError
 
@@ -104,20 +105,21 @@ def refuse_schema_1(document: Mapping[str, Any], announced: str, where: str) -> 
         )
 
 
-def select(collection: Collection, root: Descriptor, platform: Platform | None) -> Descriptor:
+def select(collection: Collection, root: Descriptor, platform: Platform | None, variant: str = "") -> Descriptor:
     """Chooses the manifest for a platform below a root.
 
     Of several that fit, the plainest variant is taken (`amd64` before `amd64/v3`), and of equals the first (image-index.md).
-    Manifests that name no platform count by their configs, where no other fits.
+    Manifests that name no platform count by their configs, where no other fits. Variants count where one is named, or nothing else is there.
 
     Args:
         collection: Where manifests are read from.
         root: The index, or the manifest itself.
         platform: The platform; None, where there is only one image.
+        variant: The name of a variant, or `default`.
     """
     if root.media_type not in MediaType.INDEXES:
         return root
-    images = [each for each in leaves(collection, root) if is_runnable(each)]
+    images = of_variant([each for each in leaves(collection, root) if is_runnable(each)], variant, collection.where)
     if platform is None and len(images) == 1:
         return images[0]
     offers = [(each.platform, each) for each in images if each.platform]
@@ -135,6 +137,30 @@ def select(collection: Collection, root: Descriptor, platform: Platform | None) 
         where=collection.where,
         why=f"it has: {have}",
         hint="" if platform else "name one of them with --platform",
+    )
+
+
+def of_variant(images: Sequence[Descriptor], variant: str, where: str) -> list[Descriptor]:
+    """Returns those manifests of an index that are of a variant; without a name those that are of none, or all if there is no such.
+
+    Raises:
+        SourceError: The index has no such variant.
+    """
+    wanted = "" if variant == DEFAULT else variant
+    found = [each for each in images if each.annotations.get(VARIANT, "") == wanted]
+    if variant and not found:
+        names = dict.fromkeys(each.annotations.get(VARIANT, DEFAULT) for each in images)
+        raise no_variant(variant, names, where)
+    return found or list(images)
+
+
+def no_variant(variant: str, names: Iterable[str], where: str) -> SourceError:
+    """Returns the error for a variant that is not among those of these names."""
+    return SourceError(
+        f"has no variant {variant[:100]!r}",
+        where=where,
+        why=f"it has: {', '.join(names)}",
+        hint="name one that it has: --variant NAME",
     )
 
 

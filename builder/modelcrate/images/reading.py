@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from modelcrate.images.artifact import Artifact, merge_artifacts, read_artifact_index, read_artifact_index_location
-from modelcrate.images.image import ANNOTATION, Copy, Graph, Image, ImageLayer, Index
+from modelcrate.images.image import ANNOTATION, DEFAULT, Copy, Graph, Image, ImageLayer, Index, combine
 from modelcrate.images.image_config import check_config
 from modelcrate.images.manifests import (
     MAX_DEPTH,
@@ -17,6 +17,8 @@ from modelcrate.images.manifests import (
     document_literal,
     is_runnable,
     leaves,
+    no_variant,
+    of_variant,
     parse_document,
     select,
 )
@@ -84,13 +86,19 @@ class Found:
         return parse_document(self.collection.read(self.descriptor), self.descriptor, self.collection.where)
 
     @_placed
-    def image(self, platform: Platform | None = None) -> Image:
+    def image(self, platform: Platform | None = None, variant: str = "") -> Image:
         """Reads the image for a platform; without one, the only image.
 
+        Args:
+            platform: The platform.
+            variant: The name of a variant, or `default`; empty for the default, where there is one.
+
         Raises:
-            SourceError: There is none for the platform, or there are several.
+            SourceError: There is none for the platform, there are several, or there is no such variant.
         """
-        found = read_image(self.collection, select(self.collection, self.descriptor, platform))
+        found = read_image(self.collection, select(self.collection, self.descriptor, platform, variant))
+        if variant and (found.variant or DEFAULT) != variant:
+            raise no_variant(variant, [found.variant or DEFAULT], self.collection.where)
         named = found.settings.get("architecture")  # a config without one is taken for what was asked, as Docker does
         if platform is not None and named and not platform.matches(found.settings):
             raise SourceError(
@@ -100,6 +108,18 @@ class Found:
                 hint="name one that it has: --platform OS/ARCHITECTURE",
             )
         return found
+
+    @_placed
+    def variant(self, name: str) -> Image | Index:
+        """Reads a variant by its name, or the `default`: one image, or an index of those for several platforms.
+
+        Raises:
+            SourceError: There is no such variant.
+        """
+        members = of_variant(self.members(), name, self.collection.where)
+        if len(members) <= 1:
+            return self.image(variant=name)
+        return combine(read_image(self.collection, each) for each in members)
 
     @_placed
     def read(self) -> Image | Index:

@@ -47,14 +47,25 @@ def read_fitting_lock(request: Request, files: compose.Files, emit: Emit) -> Loc
         if request.locked:
             raise LockedError("there is no lock", where=str(path), hint="make one: modelcrate lock")
         return None
-    project = request.project
-    differing = differences(lock_inputs(project, request.folder, server_requirements(project)), lock)
+    project, differing = request.project, list(_variants_changed(request, lock))
+    if request.variant_name:
+        lock = lock.variants.get(request.variant, Lock({}, {}, lock.models, lock.codecs))
+    differing += differences(lock_inputs(project, request.folder, server_requirements(project)), lock)
     if request.locked:
         refuse_differences([*differing, *_changed_files(lock, files)])
     elif differing:
         emit(Notice(f"{FILE_NAME} is of another state of this project and is not used; renew it: modelcrate lock"))
         return None
     return lock
+
+
+def _variants_changed(request: Request, lock: Lock) -> Iterator[str]:
+    """Yields how the project's variants differ from those that were locked, where all of them are wanted."""
+    now = [each.name for each in request.project.variants]
+    if not request.variant and sorted(now) != sorted(lock.variants):
+        gone = [f"- {each}" for each in lock.variants if each not in now]
+        new = [f"+ {each}" for each in now if each not in lock.variants]
+        yield f"variants: {' '.join([*gone, *new])}"
 
 
 def check_models(prepared: Prepared, models: Sequence[ImageLayer]) -> None:
@@ -76,11 +87,13 @@ def make_lock(prepared: Prepared, models: Sequence[ImageLayer]) -> Lock:
     """
     codecs = {
         str(codec)
-        for each in prepared.plans[0].layers
+        for one in prepared.every
+        for each in one.plans[0].layers
         for codec in of_policy(each.policy, deflated=each.kind.materials().deflated)
     }
     world = prepared.world
-    return Lock(world.lock_inputs, world.pins, model_pins(prepared.files, models), tuple(sorted(codecs)))
+    variants = {each.request.variant: Lock(each.world.lock_inputs, each.world.pins) for each in prepared.variants}
+    return Lock(world.lock_inputs, world.pins, model_pins(prepared.files, models), tuple(sorted(codecs)), variants)
 
 
 def model_pins(files: compose.Files, models: Sequence[ImageLayer]) -> tuple[ModelPin, ...]:
@@ -108,13 +121,19 @@ def own_models(prepared: Prepared, layers: Sequence[ImageLayer]) -> tuple[ImageL
 
 def remember_build(prepared: Prepared, made: Image | Index, config: Config) -> None:
     """Stores the packages that an image was made from, so that a later push can attest it."""
-    _builds(config).put(str(made.digest), canonical_json(Lock({}, prepared.world.pins).json()))
+    variants = {each.request.variant: Lock({}, each.world.pins) for each in prepared.variants}
+    known = Lock({}, prepared.world.pins, variants=variants)
+    _builds(config).put(str(made.digest), canonical_json(known.json()))
 
 
 def built_pins(digest: Digest, config: Config) -> Mapping[str, Pins]:
-    """Returns what an image was made from, by platform; nothing, if it was not built here."""
+    """Returns what an image was made from, by the labels of its images; nothing, if it was not built here."""
     known = _builds(config).get(str(digest))
-    return parse_lock(known).pins if known is not None else {}
+    if known is None:
+        return {}
+    lock = parse_lock(known)
+    of_variants = {f"{at} {name}": pins for name, each in lock.variants.items() for at, pins in each.pins.items()}
+    return {**lock.pins, **of_variants}
 
 
 def _builds(config: Config) -> ResultCache:

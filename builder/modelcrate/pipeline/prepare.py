@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
-from modelcrate.events import Emit, Notice, time_step
+from modelcrate.events import Emit, Event, Notice, time_step
 from modelcrate.images.previous import Previous
 from modelcrate.images.reference import Reference
 from modelcrate.pipeline import compose
@@ -22,12 +22,13 @@ from modelcrate.pipeline.plan import KnownLayers, Plan, plan
 from modelcrate.pipeline.request import Request
 from modelcrate.pipeline.reuse import find_previous, missing_layers
 from modelcrate.project.values import Project
-from modelcrate.resolve.lock import Lock
-from modelcrate.resolve.world import World, resolve
+from modelcrate.resolve.lock import Lock, Pins
+from modelcrate.resolve.world import Resolved, World, resolve
 from modelcrate.security.scan.guard import pass_gates
 from modelcrate.transports import store
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Platform
+from modelcrate_layers.errors import UserError, placed
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange
 
@@ -48,6 +49,7 @@ class Prepared:
         given: The project as it was read.
         own: The project's own modules that go with a script which was generated.
         shared: What the list of shared layers has for it, where the request names one.
+        variants: The same of each variant of the project.
     """
 
     request: Request
@@ -61,9 +63,34 @@ class Prepared:
     given: Project = field(repr=False)
     own: tuple[Path, ...] = ()
     shared: SharedLayers | None = field(repr=False, default=None)
+    variants: tuple[Prepared, ...] = field(repr=False, default=())
+
+    @property
+    def every(self) -> tuple[Prepared, ...]:
+        """The project and its variants, in the order of their images."""
+        return (self, *self.variants)
+
+    @property
+    def all_plans(self) -> tuple[Plan, ...]:
+        """The plans of all images."""
+        return tuple(plan for each in self.every for plan in each.plans)
+
+    @property
+    def all_platforms(self) -> tuple[Resolved, ...]:
+        """What all images are made of, in their order."""
+        return tuple(resolved for each in self.every for resolved in each.world.platforms)
+
+    @property
+    def pins(self) -> dict[str, Pins]:
+        """The pins of all images, by their labels."""
+        return {
+            f"{platform} {each.request.variant_name}".rstrip(): pins
+            for each in self.every
+            for platform, pins in each.world.pins.items()
+        }
 
     def __repr__(self) -> str:
-        layers = [each for plan in self.plans for each in plan.layers]
+        layers = [each for plan in self.all_plans for each in plan.layers]
         new = sum(each.new for each in layers)
         return f"<plan of {self.request.project.name}: {len(layers)} layer{'s' * (len(layers) != 1)}, {new} new>"
 
@@ -89,6 +116,56 @@ def prepare(request: Request, connections: Connections, emit: Emit, *, fetch_mod
     Raises:
         CrateError: By its class: the project's faults, an unreachable index, a lock that does not fit, and so on.
     """
+    names = [each.name for each in request.project.variants]
+    if not names:
+        return _prepare(request, connections, emit, fetch_models=fetch_models)
+    check_names(names, request)
+    said = _OnceSaid(emit)
+    made = _prepare(request, connections, said, fetch_models=fetch_models)
+    variants = []
+    for name in names:
+        with placed(f"the variant {name}"):
+            one = replace(said, name=name)
+            variants.append(_prepare(request.for_variant(name), connections, one, fetch_models=fetch_models))
+    steps = dict.fromkeys(step for each in (made, *variants) for step in each.timings)
+    timings = {step: sum(each.timings.get(step, 0.0) for each in (made, *variants)) for step in steps}
+    return replace(made, timings=timings, variants=tuple(variants))
+
+
+def check_names(names: Sequence[str], request: Request) -> None:
+    """Refuses outputs whose tags leave no room for the names of variants, and two that would have one tag.
+
+    Raises:
+        UserError: There is such an output.
+    """
+    tagged = [each.reference for each in request.outputs if isinstance(each, RepositoryOutput) and each.reference.tag]
+    for each in tagged:
+        for name in names:
+            other = each.tagged(f"{each.tag}-{name}")
+            if other in tagged:
+                raise UserError(
+                    f"{other} is wanted for the project, and is what its variant {name} gets with {each}",
+                    hint="name one of the two, or call the variant otherwise",
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class _OnceSaid:
+    """Passes events on; of the notices of variants those that the project has not had, with the variant's name."""
+
+    emit: Emit
+    name: str = ""
+    texts: set[str] = field(default_factory=set, hash=False)
+
+    def __call__(self, event: Event) -> None:
+        if not isinstance(event, Notice):
+            self.emit(event)
+        elif event.text not in self.texts:
+            self.texts.add(event.text)
+            self.emit(Notice(f"{self.name}: {event.text}") if self.name else event)
+
+
+def _prepare(request: Request, connections: Connections, emit: Emit, *, fetch_models: bool) -> Prepared:
     config, timings = connections.config, dict[str, float]()
     folder = request.folder
     with time_step("resolve", timings, emit):
@@ -194,7 +271,9 @@ def _plans(
 
 def _previous(request: Request, connections: Connections, emit: Emit) -> dict[Platform, tuple[Previous, ...]]:
     addresses = reuse_addresses(request, connections)
-    return {each: find_previous(addresses, each, connections, emit) for each in request.project.platforms}
+    return {
+        each: find_previous(addresses, each, connections, emit, request.variant) for each in request.project.platforms
+    }
 
 
 def _check_base(request: Request, world: World, connections: Connections, emit: Emit) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.config import Config
 from modelcrate.events import Emit, Notice, ignore_event
+from modelcrate.images.image import DEFAULT
 from modelcrate.images.reference import Reference
 from modelcrate.project.opening import open_project
 from modelcrate.project.values import FILE_NAME, Project
@@ -72,6 +73,7 @@ class Request:
         test: Whether the image has to pass its golden requests before it is delivered.
         max_layer_growth: The most stored bytes by which a layer may grow; None: what the project says.
         against: The address of the image that growth is measured against; empty for the one that is in the target.
+        variant: The variant that this is a request for, or `default`; empty for the project with all of them.
     """
 
     project: Project
@@ -89,8 +91,35 @@ class Request:
     test: bool = False
     max_layer_growth: int | None = None
     against: str = ""
+    variant: str = ""
     file: Path | None = None
     given: GivenModels | None = field(default=None, repr=False)
+
+    def for_variant(self, name: str) -> Request:
+        """Returns the request for one variant alone, or for the project without them by the name `default`; without a name, this one.
+
+        Raises:
+            UserError: The project has no such variant.
+        """
+        if not name or name == self.variant:
+            return self
+        if name == DEFAULT:
+            return replace(self, project=replace(self.project, variants=()), variant=DEFAULT)
+        for each in self.project.variants:
+            if each.name == name:
+                return replace(self, project=each.of(self.project), variant=name)
+        names = ", ".join([DEFAULT, *(each.name for each in self.project.variants)])
+        raise UserError(
+            f"the project has no variant {name[:100]!r}",
+            where=str(self.file or self.folder),
+            why=f"it has: {names}",
+            hint="name one that it has, or add it: variants: [{name: ..., ...}]",
+        )
+
+    @property
+    def variant_name(self) -> str:
+        """The name of the variant that images of this request are; empty for the project itself."""
+        return "" if self.variant == DEFAULT else self.variant
 
     @property
     def growth_limit(self) -> int | None:

@@ -7,14 +7,16 @@ measured. A key is trusted here; `verify` and --paranoid check it. No bytes are 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from modelcrate.events import Emit, Notice
-from modelcrate.images.image import ImageLayer
+from modelcrate.images.image import DEFAULT, Image, ImageLayer
 from modelcrate.images.previous import Previous, RemoteContent
+from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Digest, Platform
-from modelcrate_layers.errors import CrateError
+from modelcrate_layers.errors import CrateError, SourceError
 
 ASKERS = 16
 """HEAD requests at once."""
@@ -56,9 +58,16 @@ def contradictions(layers: Iterable[ImageLayer], previous: Sequence[Previous]) -
 
 
 def find_previous(
-    addresses: Sequence[str | Reference], platform: Platform, connections: Connections, emit: Emit
+    addresses: Sequence[str | Reference],
+    platform: Platform,
+    connections: Connections,
+    emit: Emit,
+    variant: str = "",
 ) -> tuple[Previous, ...]:
-    """Returns the images at these addresses, for this platform. One that is not available is reported, and nothing is reused from it."""
+    """Returns the images at these addresses, for this platform and variant; the default where there is no such variant.
+
+    One that is not available is reported, and nothing is reused from it.
+    """
     if not addresses:
         return ()
     from modelcrate.transports.addresses import find
@@ -68,7 +77,7 @@ def find_previous(
         where = str(address).removeprefix("registry:")
         try:
             there = find(address, connections)
-            found.append(Previous(where, there.image(platform), found=there))
+            found += [Previous(where, each, found=there) for each in _images(there, platform, variant)]
         except CrateError as fault:
             from modelcrate.net.errors import NotFound
 
@@ -76,3 +85,11 @@ def find_previous(
                 continue
             emit(Notice(f"nothing to reuse in {where}: {fault.what}"))
     return tuple(found)
+
+
+def _images(found: Found, platform: Platform, variant: str) -> Iterator[Image]:
+    """Yields the image of a variant, and the default's: most layers of a variant that is new are those of the default."""
+    if variant and variant != DEFAULT:
+        with suppress(SourceError):
+            yield found.image(platform, variant)
+    yield found.image(platform)

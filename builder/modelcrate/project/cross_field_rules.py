@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from modelcrate.project import values
 from modelcrate.project.contracts import DEFAULT
-from modelcrate.project.form import BaseForm, DependenciesForm, ModelForm, ProjectForm, model_value
+from modelcrate.project.form import BaseForm, DependenciesForm, ModelForm, ProjectForm, model_value, variant_form
 from modelcrate.project.request_schema import MAX_DESCRIPTION, description_text
 from modelcrate_layers.frozen import dataclass
 from modelcrate_server.described import SCHEMA_FILE
@@ -44,6 +44,30 @@ def violations(form: ProjectForm, given: frozenset[str]) -> Iterator[Violation]:
     yield from _dependency_violations(needs)
     yield from _model_violations(form)
     yield from _car_violations(form)
+    yield from _variant_violations(form, given)
+
+
+def _variant_violations(form: ProjectForm, given: frozenset[str]) -> Iterator[Violation]:
+    if not form.variants:
+        return
+    alone = form.model_copy(update={"variants": []})
+    known = {(each.path, each.what) for each in violations(alone, given)}
+    for place, variant in enumerate(form.variants):
+        path = ("variants", place)
+        if variant.name in [each.name for each in form.variants[:place]]:
+            yield Violation((*path, "name"), f"a second variant called {variant.name}", "give it another name")
+        for number, platform in enumerate(variant.platforms):
+            if platform not in form.platforms:
+                hint = f"an engine for it would find this variant alone; add it to the project's: {platform}"
+                yield Violation((*path, "platforms", number), f"{platform} is no platform of the project", hint)
+        made, own = variant_form(form, variant), variant.model_fields_set
+        if dict(made) == dict(alone):
+            hint = "say what differs, such as base, dependencies or env; or leave it out"
+            yield Violation(path, f"the variant {variant.name} differs in nothing from the project", hint)
+        for each in violations(made, given | own):
+            if (each.path, each.what) not in known:
+                inner = each.path if each.path[:1] and each.path[0] in own else ()
+                yield Violation((*path, *inner), f"the variant {variant.name}: {each.what}", each.hint)
 
 
 def _car_violations(form: ProjectForm) -> Iterator[Violation]:

@@ -69,6 +69,7 @@ from modelcrate.project.grammar import (
     UrlPath,
     User,
     ValidUntil,
+    VariantName,
     YesNo,
     refuse,
 )
@@ -331,6 +332,40 @@ class SchemaForm(Form):
     gives: OptionalSchema = Field(None, alias="output", description="The JSON schema of an answer, for its readers.")
 
 
+AnyBase = Annotated[BaseForm, BeforeValidator(_short("from"), json_schema_input_type=BaseWords | BaseForm)]
+AnyDependencies = Annotated[
+    DependenciesForm,
+    BeforeValidator(_dependencies, json_schema_input_type=Inside | list[Requirement] | DependenciesForm),
+]
+AnyServer = Annotated[ServerForm, BeforeValidator(_short("from"), json_schema_input_type=Server | ServerForm)]
+
+
+class VariantForm(Form):
+    """Another image of the project, in the same index: what differs; all else is the project's."""
+
+    name: VariantName = Field(
+        description="What it is called: --variant NAME chooses it, and pushed to REF it has the tag REF-NAME, too."
+    )
+    platforms: list[Target] = Field(
+        [], description="Those of the project's platforms that it is for; default: all.", min_length=1
+    )
+    python: OptionalPython = Field(None, description="Its Python version; default: the project's.")
+    base: AnyBase = Field(
+        default_factory=lambda: BaseForm.model_validate({"from": "debian"}),
+        description="What lies below; default: the project's.",
+    )
+    dependencies: AnyDependencies = Field(
+        default_factory=lambda: DependenciesForm.model_validate({}),
+        description="Its packages, as in the project. Of a mapping, the keys that are given replace the project's.",
+    )
+    env: dict[EnvName, AnyText] = Field({}, description="Environment variables, over those of the project.")
+    labels: dict[Label, AnyText] = Field({}, description="Labels, over those of the project.")
+    server: AnyServer = Field(
+        default_factory=lambda: ServerForm.model_validate({}),
+        description="Settings of the server; the keys that are given replace the project's.",
+    )
+
+
 class ProjectForm(Form):
     """The project file of modelcrate: what goes into the image."""
 
@@ -344,7 +379,7 @@ class ProjectForm(Form):
         json_schema_extra={"default": ["linux/amd64"]},
         min_length=1,
     )
-    base: Annotated[BaseForm, BeforeValidator(_short("from"), json_schema_input_type=BaseWords | BaseForm)] = Field(
+    base: AnyBase = Field(
         default_factory=lambda: BaseForm.model_validate({"from": "debian"}),
         description=(
             "What lies below: debian (default), debian:trixie, an image reference, oci:DIR[:TAG], oci-archive:FILE[:TAG], "
@@ -352,10 +387,7 @@ class ProjectForm(Form):
         ),
         json_schema_extra={"default": "debian"},
     )
-    dependencies: Annotated[
-        DependenciesForm,
-        BeforeValidator(_dependencies, json_schema_input_type=Inside | list[Requirement] | DependenciesForm),
-    ] = Field(
+    dependencies: AnyDependencies = Field(
         default_factory=lambda: DependenciesForm.model_validate({}),
         description="A file that declares dependencies (of pip, uv, Poetry, PDM, Pipenv, conda or pixi), a list of requirements, or a mapping.",
         json_schema_extra={"default": []},
@@ -384,7 +416,7 @@ class ProjectForm(Form):
     health: UrlPath = Field(
         "", description="With a command: the path that answers with 200 to 299 once it is ready, such as /healthz."
     )
-    server: Annotated[ServerForm, BeforeValidator(_short("from"), json_schema_input_type=Server | ServerForm)] = Field(
+    server: AnyServer = Field(
         default_factory=lambda: ServerForm.model_validate({}),
         description=(
             "Who answers requests: modelcrate's server (default), azureml: Microsoft's azureml-inference-server-http, or none: a command; "
@@ -440,6 +472,10 @@ class ProjectForm(Form):
         [],
         description="Golden requests, which travel beside the image: a folder of them, or a list. `modelcrate test` sends them to the image.",
     )
+    variants: list[VariantForm] = Field(
+        [],
+        description="Other images of the project, such as one for GPUs, in one index with it; the project itself comes first, and is what an engine takes.",
+    )
     gates: GatesForm = Field(
         default_factory=lambda: GatesForm.model_validate({}),
         description="What is looked for before a build: unsafe pickles, secrets, versions that don't go together.",
@@ -460,6 +496,12 @@ FORMS: Mapping[tuple[str, ...], tuple[str, type[Form]]] = {
     ("schema",): ("the schema", SchemaForm),
     ("tests",): ("a test", TestForm),
     ("gates",): ("the gates", GatesForm),
+    ("variants",): ("a variant", VariantForm),
+    ("variants", "base"): ("the base", BaseForm),
+    ("variants", "dependencies"): ("the dependencies", DependenciesForm),
+    ("variants", "dependencies", "conda"): ("the conda packages", CondaForm),
+    ("variants", "server"): ("the server", ServerForm),
+    ("variants", "server", "batch"): ("the batch", BatchForm),
 }
 """The mappings of the file by where they stand (positions in lists left out), and what they are called in a message."""
 
@@ -480,6 +522,33 @@ def model_value(form: ModelForm) -> values.AnyModel:
     return values.Model(form.path, form.name or values.model_name(form.path), form.version or 1)
 
 
+def variant_form(form: ProjectForm, variant: VariantForm) -> ProjectForm:
+    """Returns the form of the project that a variant is: what the variant gives, over the project."""
+    given = {key: getattr(variant, key) for key in variant.model_fields_set - {"name"}}
+    for key in given.keys() & {"env", "labels"}:
+        given[key] = {**getattr(form, key), **given[key]}
+    if "server" in given:
+        given["server"] = _over(form.server, given["server"])
+    if "dependencies" in given:
+        needs: Form = form.dependencies
+        if given["dependencies"].model_fields_set & {"requirements", "pylock"}:  # what belongs to the project's own file
+            file = {"requirements": [], "pylock": None, "extras": [], "groups": []}
+            needs = needs.model_copy(update=file)
+        given["dependencies"] = _over(needs, given["dependencies"])
+    return form.model_copy(update={**given, "variants": []})
+
+
+def _over(form: Form, other: Form) -> Form:
+    """Returns a mapping with the keys that another one gives in the place of its own."""
+    return form.model_copy(update={key: getattr(other, key) for key in other.model_fields_set})
+
+
+def _variant_value(form: ProjectForm, variant: VariantForm) -> values.Variant:
+    made = value_of(variant_form(form, variant))
+    of_project = (each.name for each in fields(values.Variant) if each.name != "name")
+    return values.Variant(variant.name, **{name: getattr(made, name) for name in of_project})
+
+
 def value_of(form: ProjectForm) -> values.Project:
     """Returns what a form without violations means."""
     needs = form.dependencies
@@ -497,6 +566,7 @@ def value_of(form: ProjectForm) -> values.Project:
         server=form.server.origin,
         serving=_serving(form.server, form.request_schema),
         command=_value(values.Command, form, argv=tuple(form.command), alias=None) if form.command else None,
+        variants=tuple(_variant_value(form, each) for each in form.variants),
     )
 
 

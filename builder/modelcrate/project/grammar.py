@@ -18,6 +18,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic import ValidationInfo as Info
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from modelcrate.images.image import DEFAULT, MAX_VARIANT_NAME, is_variant_name
 from modelcrate.images.reference import HUB, Reference, split_name, split_tag
 from modelcrate.net.urls import is_address
 from modelcrate.project import values
@@ -174,6 +175,17 @@ def _requirement(text: str, info: Info) -> str:
 
 def _platform(text: str, info: Info) -> Platform:
     return Platform.parse(text)
+
+
+def _variant(text: str, info: Info) -> str:
+    if text == DEFAULT:
+        raise refuse(f"{DEFAULT!r} is what the image without a variant is called", "take another name, such as gpu")
+    if not is_variant_name(text):
+        raise refuse(
+            f"{text[:80]!r} can't be the end of a tag",
+            f"at most {MAX_VARIANT_NAME} small letters and digits, with single '.', '_' or '-' between them, such as gpu",
+        )
+    return text
 
 
 def _version(text: str, info: Info) -> int:
@@ -355,6 +367,7 @@ OptionalPython = Annotated[
     ),
 ]
 Target = Annotated[Platform, _PLATFORM]
+VariantName = Annotated[str, Text("a name such as gpu", r"[a-z0-9]+([._-][a-z0-9]+)*", _variant, examples=("gpu",))]
 BaseWords = Annotated[
     values.Base, Text("a base", check=_base, examples=("debian", "debian:bookworm", "debian:trixie", "scratch"))
 ]

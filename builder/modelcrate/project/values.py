@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, fields, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -337,6 +337,26 @@ class GoldenTest:
 
 
 @dataclass(frozen=True, slots=True)
+class Variant:
+    """Another image of a project: its name, and what may differ, as it is in this image. All else is the project's."""
+
+    name: str
+    platforms: tuple[Platform, ...]
+    python: str | None
+    base: Base
+    dependencies: Dependencies
+    env: Mapping[str, str] = field(hash=False)
+    labels: Mapping[str, str] = field(hash=False)
+    server: Server
+    serving: Serving
+
+    def of(self, project: Project) -> Project:
+        """Returns the project that this image is made of."""
+        differing = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "name"}
+        return replace(project, variants=(), **differing)
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """A whole project file."""
 
@@ -374,6 +394,8 @@ class Project:
     """Whether the image has bytecode, compiled by its own Python, so that it starts faster."""
     modelcar: bool = False
     """Whether the models are below /models, too, in layers that a modelcar has as they are."""
+    variants: tuple[Variant, ...] = ()
+    """Other images of the project, which are with it in one index."""
 
     @property
     def served_by_model(self) -> bool:

@@ -114,13 +114,14 @@ class Lock:
     """The contents of a lock file.
 
     `inputs` are what decided the lock, `pins` the pinned packages by platform, `models` the pinned models, and `codecs` the
-    versions of the compressors.
+    versions of the compressors. `variants` are the locks of the project's variants, by name; their models are the project's.
     """
 
     inputs: Mapping[str, Any] = field(hash=False)
     pins: Mapping[str, Pins] = field(hash=False)
     models: tuple[ModelPin, ...] = ()
     codecs: tuple[str, ...] = ()
+    variants: Mapping[str, Lock] = field(default_factory=dict, hash=False)
 
     def of(self, platform: Platform) -> Pins:
         """Returns the pins of a platform; a LockedError if the lock has none."""
@@ -140,6 +141,7 @@ class Lock:
             "platforms": {platform: _pins_json(pins) for platform, pins in self.pins.items()},
             "models": [_model_json(model) for model in self.models],
             "codecs": list(self.codecs),
+            **({"variants": {name: _variant_json(each) for name, each in self.variants.items()}} if self.variants else {}),
         }
 
 
@@ -181,14 +183,25 @@ def parse_lock(data: bytes) -> Lock:
     value = parse_object(data)
     if value["lock-version"] != VERSION:
         raise IntegrityError(f"lock version {value['lock-version']!r:.20}, not {VERSION}")
+    models = tuple(_model(model) for model in value["models"])
+    codecs = tuple(map(str, value["codecs"]))
+    variants = {name: _part(each, models, codecs) for name, each in value.get("variants", {}).items()}
+    return replace(_part(value, models, codecs), variants=variants)
+
+
+def _part(value: Mapping[str, Any], models: tuple[ModelPin, ...], codecs: tuple[str, ...]) -> Lock:
+    """Returns the lock of the project, or of one of its variants."""
     if not isinstance(value["asked"], dict):
         raise IntegrityError("asked is not an object")
-    return Lock(
-        value["asked"],
-        {str(Platform.parse(name)): _pins(pins) for name, pins in value["platforms"].items()},
-        tuple(_model(model) for model in value["models"]),
-        tuple(map(str, value["codecs"])),
-    )
+    pins = {str(Platform.parse(name)): _pins(pins) for name, pins in value["platforms"].items()}
+    return Lock(value["asked"], pins, models, codecs)
+
+
+def _variant_json(lock: Lock) -> dict[str, Any]:
+    return {
+        "asked": dict(lock.inputs),
+        "platforms": {platform: _pins_json(pins) for platform, pins in lock.pins.items()},
+    }
 
 
 def differences(inputs: Mapping[str, Any], lock: Lock) -> list[str]:
