@@ -302,6 +302,7 @@ def plan(
     locked: bool = False,
     cache_from: str | Sequence[str] = (),
     max_size: int | str | None = None,
+    variant: str = "",
     settings: Config | None = None,
     emit: Emit | None = None,
 ) -> Prepared:
@@ -313,11 +314,12 @@ def plan(
         locked: Whether the lock has to fit.
         cache_from: Addresses of images whose layers may be taken.
         max_size: The most that the image may have: bytes, or a text such as `2GB`.
+        variant: The one that is wanted, or `default` for the project without variants; empty for all.
         settings: The configuration; by default that of the process.
         emit: Gets the events.
 
     Returns:
-        The plan of every platform.
+        The plan of every platform; `variants` has the same of each variant.
 
     Raises:
         LimitError: The image would be larger than `max_size`.
@@ -325,6 +327,7 @@ def plan(
     """
     with as_session(settings, emit) as session:
         request = _request(session, project, push, (), locked=locked, cache_from=cache_from)
+        request = request.for_variant(as_text("variant", variant) if variant else "")
         return session.prepare(replace(request, max_size=as_bytes("max_size", max_size)))
 
 
@@ -365,6 +368,7 @@ def build(  # noqa: PLR0913  (each is an option of the command, and is given by 
     max_layer_growth: int | str | None = None,
     against: str = "",
     test: bool = False,
+    variant: str = "",
     settings: Config | None = None,
     emit: Emit | None = None,
 ) -> Built:
@@ -385,6 +389,7 @@ def build(  # noqa: PLR0913  (each is an option of the command, and is given by 
         max_layer_growth: The most by which a layer may be larger than in the image before, likewise.
         against: The address of the image before; by default what the target has.
         test: Whether the image has to pass its golden requests before it is delivered.
+        variant: The one that is built alone, or `default` for the project without variants; empty for an index of all.
         settings: The configuration; by default that of the process.
         emit: Gets the events. It may raise to cancel the build.
 
@@ -402,7 +407,9 @@ def build(  # noqa: PLR0913  (each is an option of the command, and is given by 
     config, recorder = as_config(settings), Recorder(as_emit(emit))
     with as_session(config, recorder.emit) as session:
         request = replace(
-            _request(session, project, push, outputs, locked=locked, cache_from=cache_from),
+            _request(session, project, push, outputs, locked=locked, cache_from=cache_from).for_variant(
+                as_text("variant", variant) if variant else ""
+            ),
             attestations=AttestationOptions(sbom, provenance, sources=sources),
             max_size=as_bytes("max_size", max_size),
             max_layer_growth=as_bytes("max_layer_growth", max_layer_growth),
@@ -499,9 +506,10 @@ def run(
     with as_session(config, emit) as session:
         if isinstance(target, Built):
             address, several = target.receipt.name, target.image.images
-            chosen = several[0] if len(several) == 1 and platform is None else choose_runnable(several, platform)
+            alone = len(several) == 1 and platform is None and not more.variant
+            chosen = several[0] if alone else choose_runnable(several, platform, more.variant)
         else:
-            address, chosen = find_image(target, session, platform)
+            address, chosen = find_image(target, session, platform, more.variant)
         wanted = wanted if name else replace(wanted, name=container_name(address))
         container = start_image(chosen, address, wanted, session, devices)
     if published and wait is not None:
@@ -514,6 +522,7 @@ def predict(
     data: Any,
     *,
     path: str = "",
+    variant: str = "",
     settings: Config | None = None,
     emit: Emit | None = None,
 ) -> Any:
@@ -524,6 +533,7 @@ def predict(
             machine for the one request.
         data: The request: bytes as they are, anything else as JSON.
         path: The path of the request; by default that of the first contract, such as `/score`.
+        variant: The variant that is asked, by its name; by default the image that is none.
         settings: The configuration; by default that of the process.
         emit: Gets the events of a build.
 
@@ -541,9 +551,9 @@ def predict(
     config = settings or (target.settings if isinstance(target, Built) else read_config())
     with as_session(config, emit) as session:
         opened = (
-            serve(choose_runnable(target.image.images), config, session.emit)
+            serve(choose_runnable(target.image.images, variant=variant), config, session.emit)
             if isinstance(target, Built)
-            else open_endpoint(str(target), session)
+            else open_endpoint(str(target), session, variant)
         )
         with opened as where:
             reply = where.ask(body, path)
@@ -558,13 +568,19 @@ def predict(
 
 
 def test(
-    address: str, *, project: str | Path | None = None, settings: Config | None = None, emit: Emit | None = None
+    address: str,
+    *,
+    project: str | Path | None = None,
+    variant: str = "",
+    settings: Config | None = None,
+    emit: Emit | None = None,
 ) -> tuple[GoldenVerdict, ...]:
     """Starts an image, and sends it the golden requests that are beside it.
 
     Args:
         address: The address of the image.
         project: A folder, or a project file, whose golden requests are sent instead.
+        variant: The variant that is asked, by its name; by default the image that is none.
         settings: The configuration; by default that of the process.
         emit: Gets the events.
 
@@ -578,7 +594,7 @@ def test(
     from modelcrate.pipeline.asking import run_tests
 
     with as_session(settings, emit) as session:
-        return run_tests(address, session, None if project is None else as_path("project", project))
+        return run_tests(address, session, None if project is None else as_path("project", project), variant)
 
 
 def as_bytes(name: str, value: int | str | None) -> int | None:

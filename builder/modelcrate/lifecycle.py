@@ -28,6 +28,7 @@ def rebase(
     image: str,
     onto: str,
     *,
+    variant: str = "",
     output: str = "",
     sbom: bool | None = None,
     sign: str = "",
@@ -39,6 +40,7 @@ def rebase(
     Args:
         image: The address of the image.
         onto: The address of the new base.
+        variant: The variant that is put onto it, or `default`; empty for all that are on the default's base. The others stay.
         output: Where to write it instead, as the command line names outputs.
         sbom: Whether bills of materials are put beside it; None: where they are now.
         sign: The key to sign it with: a file, or `command:PROGRAM`.
@@ -62,7 +64,7 @@ def rebase(
     with as_session(settings, emit) as session:
         base = NewBase.at(as_text("onto", onto), session.connections)
         found = find(address, session.connections)
-        made = put_onto(found, base, session.connections, session.emit)
+        made = put_onto(found, base, session.connections, session.emit, as_text("variant", variant) if variant else "")
         for notice in made.notices:
             session.emit(Notice(notice))
         return _replaced(address, made.image, found, target, session, sbom, as_text("sign", sign))
@@ -337,6 +339,7 @@ def find_outdated(
     *,
     advisories: str | Path | Sequence[str | Path] = (),
     platform: str | None = None,
+    variant: str = "",
     settings: Config | None = None,
     emit: Emit | None = None,
 ) -> Report:
@@ -346,6 +349,7 @@ def find_outdated(
         image: The address of the image.
         advisories: Files, or folders of files, with vulnerabilities: in OSV's JSON, or the export of Debian's tracker.
         platform: Which image of an index, such as `linux/arm64`; by default the only one.
+        variant: Which of them, by the name of a variant.
         settings: The configuration; by default that of the process.
         emit: Gets the events.
 
@@ -368,5 +372,5 @@ def find_outdated(
     address = as_text("image", image)
     wanted = None if platform is None else Platform.parse(as_text("platform", platform))
     with as_session(settings, emit) as session:
-        found = find(address, session.connections).image(wanted)
+        found = find(address, session.connections).image(wanted, variant)
         return outdated.find_outdated(address, found, known, session.connections, datetime.now(UTC), session.emit)

@@ -11,6 +11,7 @@ from pathlib import Path
 from modelcrate import transports
 from modelcrate.cli import attestation_options, result_files
 from modelcrate.cli.console import Console
+from modelcrate.cli.variant_option import variant_argument
 from modelcrate.events import Emit
 from modelcrate.images.reference import Reference
 from modelcrate.pipeline.request import Request
@@ -60,6 +61,7 @@ def output_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="refuse an image of more than SIZE, such as 2GB; before anything is fetched, where sizes are known",
     )
+    variant_argument(parser, "build one image alone, with the outputs' own names")
     reuse_arguments(parser)
 
 
@@ -111,7 +113,7 @@ def batch_arguments(parser: argparse.ArgumentParser) -> None:
 
 def read_request(args: argparse.Namespace, console: Console, session: Session) -> Request:
     """Returns the request of a command line: the project and the options."""
-    request = session.read(args.project)
+    request = session.read(args.project).for_variant(args.variant)
     return replace(
         request,
         outputs=_outputs(args),
@@ -146,7 +148,8 @@ def build(args: argparse.Namespace, console: Console, emit: Emit | None = None) 
                 "there is nothing to hold against the image of --against",
                 hint="--max-layer-growth SIZE refuses what has grown by more, --report FILE compares",
             )
-        outputs = request.outputs or (StoreOutput(request.project.name),)
+        ending = f":latest-{request.variant_name}" if request.variant_name else ""
+        outputs = request.outputs or (StoreOutput(f"{request.project.name}{ending}"),)
         return session.build(replace(request, outputs=outputs))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from modelcrate.cli.console import Console
 from modelcrate.cli.page_files import write_page
+from modelcrate.cli.variant_option import variant_argument
 from modelcrate.render.text import format_table
 from modelcrate.reports.files import check_target
 
@@ -21,6 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("before", metavar="IMAGE", help="an image's address")
     parser.add_argument("after", metavar="IMAGE", help="the address of the image to compare with")
     parser.add_argument("--platform", help="the platform in images for several, such as linux/arm64")
+    variant_argument(parser)
     parser.add_argument(
         "--html",
         type=Path,
@@ -37,7 +39,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.html is not None:
         check_target(args.html)
     platform = Platform.parse(args.platform) if args.platform else None
-    before, after = (find(each, console.connections).image(platform) for each in (args.before, args.after))
+    before, after = (
+        find(each, console.connections).image(platform, args.variant) for each in (args.before, args.after)
+    )
     if args.html is not None:
         from modelcrate.reports.pages import page_of_two
 

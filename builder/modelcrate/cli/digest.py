@@ -19,7 +19,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     found = find(args.image, console.connections)
     descriptor = (
-        found.descriptor if args.platform is None else select(found.collection, found.descriptor, args.platform)
+        found.descriptor
+        if args.platform is None and not args.variant
+        else select(found.collection, found.descriptor, args.platform, args.variant)
     )
     console.print_result({"image": args.image, **descriptor.json()}, str(descriptor.digest))
     return 0

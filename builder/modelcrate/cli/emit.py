@@ -42,9 +42,10 @@ def run(args: argparse.Namespace, console: Console) -> int:
         )
     reference = Reference.parse(address)
     found = find(reference, console.connections)
-    image = found.image(args.platform) if args.platform is not None else found.read()
+    one = args.platform is not None or bool(args.variant)
+    image = found.image(args.platform, args.variant) if one else found.read()
     images = image.images if isinstance(image, Index) else (image,)
-    digest = image.digest if args.platform is not None else found.descriptor.digest
+    digest = image.digest if one else found.descriptor.digest
     memory = parse_size(args.memory) if args.memory is not None else None
     deployment = describe_deployment(images, reference.at(digest), args.name, memory, args.cpus)
     text = write_manifest(args.format, deployment)

@@ -9,6 +9,7 @@ import argparse
 from dataclasses import asdict
 
 from modelcrate.cli.console import Console
+from modelcrate.cli.variant_option import variant_argument
 from modelcrate.render.text import format_table
 
 
@@ -16,6 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE", help="the image's address")
     parser.add_argument("other", nargs="?", metavar="IMAGE", help="the address of a newer image to compare with")
     parser.add_argument("--platform", help="the platform in images for several, such as linux/arm64")
+    variant_argument(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -24,8 +26,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate_layers.content import Platform
 
     platform = Platform.parse(args.platform) if args.platform else None
-    first = find(args.image, console.connections).image(platform)
-    second = find(args.other, console.connections).image(platform) if args.other else None
+    first = find(args.image, console.connections).image(platform, args.variant)
+    second = find(args.other, console.connections).image(platform, args.variant) if args.other else None
     lines = explain(None, first) if second is None else explain(first, second)
     rows = [(line.role, line.name, line.state, line.cause) for line in lines]
     facts = {"image": args.image, "other": args.other, "layers": [asdict(line) for line in lines]}

@@ -11,6 +11,7 @@ from typing import Any
 
 from modelcrate.cli.console import Console
 from modelcrate.cli.page_files import write_page
+from modelcrate.cli.variant_option import variant_argument
 from modelcrate.images.image import Image
 from modelcrate.render.text import image_text
 from modelcrate.reports.files import check_target
@@ -26,6 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="write a page with a map of what takes the room, what decided each layer, and what is known of the contents; layers are fetched",
     )
     parser.add_argument("--platform", help="the platform in images for several, such as linux/arm64")
+    variant_argument(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -34,7 +36,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if args.html is not None:
         check_target(args.html)
     found = find(args.image, console.connections)
-    image = found.image(Platform.parse(args.platform)) if args.platform else found.read()
+    image = found.read()
+    if args.platform:
+        image = found.image(Platform.parse(args.platform), args.variant)
+    elif args.variant:
+        image = found.variant(args.variant)
     if args.html is not None:
         from modelcrate.reports.pages import page_of_found
 
@@ -56,6 +62,7 @@ def _facts(image: Image) -> dict[str, Any]:
         "digest": str(image.digest),
         "id": str(image.id),
         "platform": str(image.platform),
+        **({"variant": image.variant} if image.variant else {}),
         "config": image.settings,
         "manifest": parse_object(image.manifest.data),
     }

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.transports.addresses import find
 
     advisories = read_advisories(args.advisories)
-    image = find(args.image, console.connections).image(args.platform)
+    image = find(args.image, console.connections).image(args.platform, args.variant)
     report = find_outdated(args.image, image, advisories, console.connections, datetime.now(UTC), console.emit)
     for text in report.notices:
         console.print_message(text)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from modelcrate.cli.console import Console
+from modelcrate.cli.variant_option import variant_argument
 from modelcrate_layers.errors import RegistryError, UserError, unreadable
 from modelcrate_layers.named_file import read_named_file
 
@@ -22,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-d", "--data", required=True, metavar="DATA|@FILE", help="the body; @FILE reads a file, @- standard input"
     )
+    variant_argument(parser)
     parser.add_argument("--path", default="", metavar="PATH", help="the path to send it to (default: the contract's)")
     parser.add_argument(
         "--content-type", default="application/json", metavar="TYPE", help="the body's type (default: application/json)"
@@ -35,7 +37,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     body = _body(args.data)
     if args.path and not args.path.startswith("/"):
         raise UserError(f"not a path: {args.path[:80]!r}", hint="expected for instance /score")
-    with console.session() as session, open_endpoint(args.target, session) as where:
+    with console.session() as session, open_endpoint(args.target, session, args.variant) as where:
         reply = where.ask(body, args.path, args.content_type)
     sys.stdout.buffer.write(reply.body + (b"" if reply.body.endswith(b"\n") else b"\n"))
     sys.stdout.buffer.flush()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from modelcrate.cli import attestation_options
 from modelcrate.cli.console import Console
+from modelcrate.cli.variant_option import variant_argument
 from modelcrate.render.text import format_table
 from modelcrate_layers.errors import UserError
 
@@ -34,6 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KIND:TARGET",
         help="where to write it (default: in the place of the image)",
     )
+    variant_argument(parser, "move only the image")
     parser.add_argument("--all", action="store_true", help="all images of the repositories that fit the pattern")
     attestation_options.change_arguments(parser)
     parser.add_argument("--check", action="store_true", help="only say whether it would run there")
@@ -53,6 +55,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     base = NewBase.at(args.onto, console.connections)
     if args.all:
+        if args.variant:
+            raise UserError("--all moves what is on an earlier base", hint="leave --variant out, or name one image")
         if args.output:
             raise UserError("--all replaces each image in its place", hint="leave -o out, or name one image")
         outcomes = rebase_all(args.image, base, console.connections, console.emit, attest, check=args.check)
@@ -60,7 +64,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         console.print_result([{"image": name, "result": what} for name, what in rows], format_table(rows))
         return max((each.exit_code for each in outcomes), default=0)
     found = find(args.image, console.connections)
-    done = rebase(found, base, console.connections, console.emit)
+    done = rebase(found, base, console.connections, console.emit, args.variant)
     for text in done.notices:
         console.print_message(text)
     facts = {"image": args.image, "digest": str(done.image.digest), "onto": base.name}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelcrate.cli.console import Console
 from modelcrate.cli.container_options import process_arguments, variables
+from modelcrate.cli.variant_option import variant_argument
 from modelcrate_layers.errors import MachineError, UserError
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="with --detach: start it again at most N times when it fails; on-failure[:N], always or no",
     )
     parser.add_argument("--platform", metavar="OS/ARCH", help="which image of an index (default: this machine's)")
+    variant_argument(parser)
     parser.add_argument(
         "--engine",
         default="auto",
@@ -114,6 +116,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         remove=args.rm and args.detach,  # in the foreground we do it, once we have the exit code
         engine=args.engine,
         platform=args.platform,
+        variant=args.variant,
     )
     ports = [Port.parse(text) for text in args.publish]
     options = wanted.read(args.name or "unnamed", ports, variables(args, console.config.environment), console.config)
@@ -121,7 +124,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         raise UserError("--restart is for containers in the background", hint="say --detach too")
     devices, platform = wanted.device_names(), wanted.wanted_platform()
     with console.session() as session:
-        address, image = find_image(args.image, session, platform)
+        address, image = find_image(args.image, session, platform, args.variant)
         named = options if args.name else replace(options, name=container_name(address))
         container = start_image(image, address, named, session, devices)
     if args.detach:

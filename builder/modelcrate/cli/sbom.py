@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.cli.console import Console
+from modelcrate.cli.variant_option import variant_argument
+from modelcrate.images.image import DEFAULT_VARIANT
 from modelcrate.project.values import FILE_NAME
 from modelcrate_layers.content import Platform, parse_object
 from modelcrate_layers.errors import UserError
@@ -25,6 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--format", choices=("spdx", "cyclonedx"), default="spdx", help="SPDX 2.3 or CycloneDX 1.6, both JSON"
     )
     parser.add_argument("--platform", help="the platform in an image for several, such as linux/arm64")
+    variant_argument(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
@@ -33,28 +36,30 @@ def run(args: argparse.Namespace, console: Console) -> int:
     project = Path(args.image)
     of_project = (project / FILE_NAME).is_file() or project.is_file()
     found = (
-        _of_project(project, args.platform, console) if of_project else _of_image(args.image, args.platform, console)
+        _of_project(project, args.platform, args.variant, console)
+        if of_project
+        else _of_image(args.image, args.platform, args.variant, console)
     )
     value = (spdx if args.format == "spdx" else cyclonedx).document(found)
     console.print_result(value, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True))
     return 0
 
 
-def _of_image(address: str, platform: str | None, console: Console) -> Inventory:
+def _of_image(address: str, platform: str | None, variant: str, console: Console) -> Inventory:
     from modelcrate.security.sbom.inventory import inventory
     from modelcrate.security.signing.naming import image_identity
     from modelcrate.transports.addresses import find
 
-    image = find(address, console.connections).image(Platform.parse(platform) if platform else None)
+    image = find(address, console.connections).image(Platform.parse(platform) if platform else None, variant)
     title = (parse_object(image.manifest.data).get("annotations") or {}).get("org.opencontainers.image.title")
     return inventory(title or image_identity(address), image, console.config)
 
 
-def _of_project(path: Path, platform: str | None, console: Console) -> Inventory:
+def _of_project(path: Path, platform: str | None, variant: str, console: Console) -> Inventory:
     from modelcrate.security.sbom.inventory import inventory
 
     with console.session() as session:
-        build = session.build(session.read(path))
+        build = session.build(session.read(path).for_variant(variant or DEFAULT_VARIANT))
         image = build.receipt.image
         wanted = platform or str(image.images[0].platform)
         found = next((each for each in image.images if str(each.platform) == wanted), None)
@@ -63,4 +68,4 @@ def _of_project(path: Path, platform: str | None, console: Console) -> Inventory
                 f"the project is not built for {wanted}",
                 hint="name one of its platforms, or add it to `platforms:` in the project file",
             )
-        return inventory(build.receipt.name, found, console.config, build.prepared.world.pins.get(wanted))
+        return inventory(build.receipt.name, found, console.config, build.prepared.pins.get(found.label))

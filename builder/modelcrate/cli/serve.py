@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from modelcrate.cli import build_options
 from modelcrate.cli.console import Console
+from modelcrate.cli.variant_option import variant_argument
 from modelcrate_layers.errors import CrateError, UserError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-p", "--port", type=int, metavar="PORT", help="the port of 127.0.0.1 (default: the contract's, such as 5001)"
     )
+    variant_argument(parser, "serve it with the packages and settings of a variant")
     parser.add_argument("--no-reload", action="store_true", help="do not start again when a file changes")
     parser.add_argument("--locked", action="store_true", help="with exactly what modelcrate.lock pins")
 
@@ -49,11 +51,14 @@ def _serve(args: argparse.Namespace, session: Session, console: Console) -> int 
     """Serves until the project file or the declared dependencies change (None), or the server ends without reload (its exit code)."""
     from dataclasses import replace
 
+    from modelcrate.images.image import DEFAULT_VARIANT
     from modelcrate.pipeline.local_server import PortInUseError, local_server
 
     declared = _Watch(_declarations(args.project))
     try:
-        prepared = session.prepare(replace(session.read(args.project), locked=args.locked))
+        prepared = session.prepare(
+            replace(session.read(args.project).for_variant(args.variant or DEFAULT_VARIANT), locked=args.locked)
+        )
         with local_server(prepared, session, args.port) as server:
             _say_differences(server, args, console)
             return _run_again_and_again(server, declared, args, console)

@@ -10,12 +10,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from modelcrate.cli.console import Console
+from modelcrate.cli.variant_option import variant_argument
 from modelcrate.render.text import format_table
 from modelcrate_layers.errors import IntegrityError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE|PROJECT", help="the image's address, or a folder, which is built first")
+    variant_argument(parser)
     parser.add_argument("--project", type=Path, metavar="PATH", help="take the golden requests of a project")
 
 
@@ -23,7 +25,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.pipeline.asking import run_tests
 
     with console.session() as session:
-        verdicts = run_tests(args.image, session, args.project)
+        verdicts = run_tests(args.image, session, args.project, args.variant)
     rows = [(each.name, "WRONG" if each.differences else "ok", f"{each.seconds * 1000:.0f} ms") for each in verdicts]
     wrong = [each for each in verdicts if each.differences]
     notes = [f"{each.name}: {difference}" for each in wrong for difference in each.differences]

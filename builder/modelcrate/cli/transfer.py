@@ -6,6 +6,7 @@ import argparse
 
 from modelcrate import transports
 from modelcrate.cli.console import Console
+from modelcrate.cli.variant_option import variant_argument
 from modelcrate.images.image import Deliverable
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference
@@ -17,8 +18,9 @@ from modelcrate_layers.content import Platform
 
 
 def platform_argument(parser: argparse.ArgumentParser) -> None:
-    """Adds the option for one platform."""
+    """Adds the options for one platform, and for one variant."""
     parser.add_argument("--platform", type=Platform.parse, metavar="OS/ARCH", help="only the image for this platform")
+    variant_argument(parser, "only the image")
 
 
 def move(source: str | Reference, target: str, args: argparse.Namespace, console: Console) -> int:
@@ -30,16 +32,18 @@ def move(source: str | Reference, target: str, args: argparse.Namespace, console
         output = output.with_name(str(source).partition("@")[0])
     with console.session() as session:
         found = find(source, session.connections)
-        receipt = session.copy(str(source), chosen(found, args.platform), [output])
+        receipt = session.copy(str(source), chosen(found, args.platform, args.variant), [output])
         if getattr(args, "referrers", False):
             _referrers(found, target, session.connections, console)
     console.print_result(receipt.json(), receipt_text(receipt))
     return 0
 
 
-def chosen(found: Found, platform: Platform | None) -> Deliverable:
-    """Returns the image for a platform, or all that was found."""
-    return found.copy() if platform is None else found.image(platform)
+def chosen(found: Found, platform: Platform | None, variant: str = "") -> Deliverable:
+    """Returns the image for a platform and of a variant, or all that was found."""
+    if platform is not None:
+        return found.image(platform, variant)
+    return found.variant(variant) if variant else found.copy()
 
 
 def _referrers(found: Found, target: str, connections: Connections, console: Console) -> None:

@@ -87,7 +87,10 @@ class DockerfileOutput:
                 hint="modelcrate build PROJECT -o dockerfile:DIR",
             )
         if not isinstance(image, Image):
-            raise UserError("a Dockerfile is for one platform", hint="name one platform in the project")
+            raise UserError(
+                "a Dockerfile is for one image",
+                hint="name one platform in the project; of a project with variants, one of them: --variant NAME, or --variant default",
+            )
         _check_replaceable(self.path)
         if self.source.request.project.modelcar:
             emit(Notice("an image that an engine makes of the Dockerfile has no /models: `modelcrate build` makes it"))

@@ -42,7 +42,7 @@ SOCI_POINTER = "com.amazon.soci.index-digest"
 VARIANT = ANNOTATION + "variant"
 """Annotation of a manifest, and of its descriptor in an index, with the name of the variant that it is; the project itself has none."""
 
-DEFAULT = "default"
+DEFAULT_VARIANT = "default"
 """What the image without that annotation is called where a variant is chosen."""
 
 _VARIANT_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
@@ -296,7 +296,7 @@ def _member(image: Image, *, alone: bool) -> dict[str, Any]:
 
 def is_variant_name(text: str) -> bool:
     """Returns whether a variant may be called so."""
-    return len(text) <= MAX_VARIANT_NAME and _VARIANT_NAME.fullmatch(text) is not None and text != DEFAULT
+    return len(text) <= MAX_VARIANT_NAME and _VARIANT_NAME.fullmatch(text) is not None and text != DEFAULT_VARIANT
 
 
 def variants_of(made: Deliverable) -> dict[str, Image | Index]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from modelcrate.images.artifact import Artifact
-from modelcrate.images.image import DEFAULT, VARIANT
+from modelcrate.images.image import DEFAULT_VARIANT, VARIANT
 from modelcrate_layers.content import Blob, Descriptor, Digest, Literal, MediaType, Platform, parse_object
 from modelcrate_layers.errors import IntegrityError, SourceError
 
@@ -146,10 +146,10 @@ def of_variant(images: Sequence[Descriptor], variant: str, where: str) -> list[D
     Raises:
         SourceError: The index has no such variant.
     """
-    wanted = "" if variant == DEFAULT else variant
+    wanted = "" if variant == DEFAULT_VARIANT else variant
     found = [each for each in images if each.annotations.get(VARIANT, "") == wanted]
     if variant and not found:
-        names = dict.fromkeys(each.annotations.get(VARIANT, DEFAULT) for each in images)
+        names = dict.fromkeys(each.annotations.get(VARIANT, DEFAULT_VARIANT) for each in images)
         raise no_variant(variant, names, where)
     return found or list(images)
 

@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from modelcrate.images.artifact import Artifact, merge_artifacts, read_artifact_index, read_artifact_index_location
-from modelcrate.images.image import ANNOTATION, DEFAULT, Copy, Graph, Image, ImageLayer, Index, combine
+from modelcrate.images.image import ANNOTATION, DEFAULT_VARIANT, Copy, Graph, Image, ImageLayer, Index, combine
 from modelcrate.images.image_config import check_config
 from modelcrate.images.manifests import (
     MAX_DEPTH,
@@ -97,8 +97,8 @@ class Found:
             SourceError: There is none for the platform, there are several, or there is no such variant.
         """
         found = read_image(self.collection, select(self.collection, self.descriptor, platform, variant))
-        if variant and (found.variant or DEFAULT) != variant:
-            raise no_variant(variant, [found.variant or DEFAULT], self.collection.where)
+        if variant and (found.variant or DEFAULT_VARIANT) != variant:
+            raise no_variant(variant, [found.variant or DEFAULT_VARIANT], self.collection.where)
         named = found.settings.get("architecture")  # a config without one is taken for what was asked, as Docker does
         if platform is not None and named and not platform.matches(found.settings):
             raise SourceError(

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from modelcrate.config import Config
 from modelcrate.events import Emit, Notice, ignore_event
+from modelcrate.images.image import DEFAULT_VARIANT
 from modelcrate.images.image_config import exposed_ports, health_path
 from modelcrate.inspect.conformance import Reply, Target, is_healthy, listed_model, send_request, split_server_url
 from modelcrate.inspect.golden_requests import GoldenRequest, compare
@@ -78,12 +79,13 @@ class GoldenVerdict:
     seconds: float
 
 
-def choose_runnable(images: Sequence[Image], platform: content.Platform | None = None) -> Image:
+def choose_runnable(images: Sequence[Image], platform: content.Platform | None = None, variant: str = "") -> Image:
     """Returns the image for a platform; of several that fit, the plainest variant.
 
     Args:
         images: The images.
         platform: The platform; by default this machine's.
+        variant: The name of a variant, or `default`; empty for the default, where there is one.
 
     Raises:
         UserError: There is none.
@@ -91,6 +93,7 @@ def choose_runnable(images: Sequence[Image], platform: content.Platform | None =
     from modelcrate.containers.host import host_platform
 
     wanted = platform or host_platform()
+    images = _of_variant(images, variant)
     fitting = [each for each in images if wanted.matches(each.settings)]
     if not fitting:
         built = ", ".join(str(each.platform) for each in images)
@@ -99,6 +102,14 @@ def choose_runnable(images: Sequence[Image], platform: content.Platform | None =
             hint="build it for that platform too: `platforms:` in the project file",
         )
     return min(fitting, key=lambda each: each.platform.level)
+
+
+def _of_variant(images: Sequence[Image], variant: str) -> Sequence[Image]:
+    named = [each for each in images if (each.variant or DEFAULT_VARIANT) == (variant or DEFAULT_VARIANT)]
+    if variant and not named:
+        names = ", ".join(dict.fromkeys(each.variant or DEFAULT_VARIANT for each in images))
+        raise UserError(f"the image has no variant {variant[:100]!r}", why=f"it has: {names}")
+    return named or images
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from modelcrate.events import Emit
-from modelcrate.images.image import MAX_IMAGE_LAYERS, Image, ImageLayer, Index, combine, replaced
+from modelcrate.images.image import DEFAULT_VARIANT, MAX_IMAGE_LAYERS, Image, ImageLayer, Index, combine, replaced
 from modelcrate.images.image_config import environment
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference
@@ -113,29 +113,56 @@ class Rebased:
     notices: tuple[str, ...]
 
 
-def rebase(found: Found, base: NewBase, connections: Connections, emit: Emit) -> Rebased:
+def rebase(found: Found, base: NewBase, connections: Connections, emit: Emit, variant: str = "") -> Rebased:
     """Returns an image on another base.
 
-    No layer of the image changes; layers of both bases are read once on a machine, for the proof.
+    No layer of the image changes; layers of both bases are read once on a machine, for the proof. Of an index with variants, those that are on
+    another base than its default stay as they are, and that is said.
 
     Args:
-        found: The image, or an index of several platforms.
+        found: The image, or an index of several platforms and variants.
         base: The new base, which has all platforms of the image.
         connections: The open connections; from them the old base's settings are asked.
         emit: Gets the progress.
+        variant: The variant that is put onto it, or `default`, whatever its base is; the others stay.
 
     Raises:
         UserError: The image has no base, or the new one has too many layers.
-        SourceError: The new base has no image for a platform.
+        SourceError: The new base has no image for a platform, or the image no such variant.
         IntegrityError: The image would not run on the new base; each reason is named.
     """
     image = found.read()
-    moved = [_rebase_one(each, base, connections, emit) for each in image.images]
-    notices = tuple(dict.fromkeys(notice for each in moved for notice in each.notices))
+    moving = _moving(found, image.images, variant)
+    stay = [
+        f"the variant {name or DEFAULT_VARIANT} stays on its base; --variant {name or DEFAULT_VARIANT} moves it alone"
+        for name in dict.fromkeys(each.variant for each in image.images if each not in moving)
+    ]
+    moved = [
+        _rebase_one(each, base, connections, emit) if each in moving else Rebased(each, ()) for each in image.images
+    ]
+    notices = (*stay, *dict.fromkeys(notice for each in moved for notice in each.notices))
     images = [one for each in moved for one in each.image.images]
     if isinstance(image, Image):
         return Rebased(images[0], notices)
     return Rebased(combine(images), notices)
+
+
+def _moving(found: Found, images: Sequence[Image], variant: str) -> list[Image]:
+    """Returns the images of a variant; without a name those that are on the base of the default for their platform."""
+    if variant:
+        wanted = {each.digest for each in found.variant(variant).images}
+        return [each for each in images if each.digest in wanted]
+    first = {each.platform: _base_of(each) for each in reversed(images) if not each.variant}
+    return [each for each in images if _base_of(each) == first.get(each.platform, _base_of(each))]
+
+
+def _base_of(image: Image) -> object:
+    """Returns what tells the base of an image from others: its repository, else its layers."""
+    notes = parse_object(image.manifest.data).get("annotations") or {}
+    try:
+        return Reference.parse(str(notes[BASE_NAME])).name
+    except (KeyError, CrateError):
+        return tuple(each.layer.diff_id for each in base_layers(image.layers))
 
 
 def _rebase_one(image: Image, base: NewBase, connections: Connections, emit: Emit) -> Rebased:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelcrate.config import Config
-from modelcrate.images.image import Image
+from modelcrate.images.image import DEFAULT_VARIANT, Image
 from modelcrate.inspect.golden_requests import GoldenRequest, read_artifacts
 from modelcrate.inspect.serving import Endpoint, GoldenVerdict, choose_runnable, endpoint, run_golden, serve
 from modelcrate.pipeline.session import Session
@@ -18,12 +18,13 @@ from modelcrate_layers.errors import SourceError, UserError
 
 
 @contextmanager
-def open_endpoint(target: str, session: Session) -> Iterator[Endpoint]:
+def open_endpoint(target: str, session: Session, variant: str = "") -> Iterator[Endpoint]:
     """Yields the server of a target, which runs as long as the block.
 
     Args:
         target: A URL (http or https), the folder or file of a project, or the address of an image.
         session: Builds a project and finds an image; it is open.
+        variant: The name of a variant; empty for the default, which of a project is the one that is built.
 
     Raises:
         UserError: It is not for this machine, or the session is offline and the target is a URL.
@@ -38,10 +39,11 @@ def open_endpoint(target: str, session: Session) -> Iterator[Endpoint]:
         yield endpoint(target)
         return
     if (project := project_of(target, session.config)) is not None:
-        images = session.build(session.read(project)).receipt.image.images
+        request = session.read(project).for_variant(variant or DEFAULT_VARIANT)
+        images = session.build(request).receipt.image.images
     else:
         images = find(target, session.connections).read().images
-    with serve(choose_runnable(images), session.config, session.emit) as where:
+    with serve(choose_runnable(images, variant=variant), session.config, session.emit) as where:
         yield where
 
 
@@ -56,13 +58,16 @@ def project_of(target: str, config: Config) -> Path | None:
     return path if path.is_dir() and store.find(target, config) is None else None
 
 
-def run_tests(address: str, session: Session, project: Path | None = None) -> tuple[GoldenVerdict, ...]:
+def run_tests(
+    address: str, session: Session, project: Path | None = None, variant: str = ""
+) -> tuple[GoldenVerdict, ...]:
     """Starts an image, and sends it its golden requests.
 
     Args:
         address: The address of the image, or a project, which is built.
         session: Finds the image, or builds it; it is open.
         project: Take the golden requests of this project instead of those beside the image.
+        variant: The name of a variant; empty for the default, which of a project is the one that is built.
 
     Raises:
         SourceError: There are no golden requests.
@@ -71,11 +76,12 @@ def run_tests(address: str, session: Session, project: Path | None = None) -> tu
     """
     if (own := project_of(address, session.config)) is not None:
         project = project or own
-        image: Image = choose_runnable(session.build(session.read(own)).receipt.image.images)
+        request = session.read(own).for_variant(variant or DEFAULT_VARIANT)
+        image: Image = choose_runnable(session.build(request).receipt.image.images, variant=variant)
         tests: tuple[GoldenRequest, ...] = load_tests(session.read(project))
     else:
         found = find(address, session.connections)
-        image = choose_runnable(found.read().images)
+        image = choose_runnable(found.read().images, variant=variant)
         tests = load_tests(session.read(project)) if project is not None else read_artifacts(found, image)
     if not tests:
         beside = "in the project" if project is not None else "beside the image"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from modelcrate.config import Config
 from modelcrate.images.artifact import Artifact, make_referrer
-from modelcrate.images.image import Copy, Image, Index
+from modelcrate.images.image import Copy, Image, Index, variants_of
 from modelcrate.images.previous import Previous
 from modelcrate.inspect.golden_requests import KIND as TESTS
 from modelcrate.pipeline.locking import built_pins
@@ -66,9 +67,7 @@ def attest(
     layers = [layer for each in images for layer in each.layers]
     fetch = bool(options.sbom or options.signer)
     known = gather_contents(layers, config, earlier, key, fetch, KnownFacts(prepared.facts, hashes))
-    inventories = tuple(
-        inventory(receipt.name, each, config, prepared.world.pins.get(str(each.platform)), known) for each in images
-    )
+    inventories = tuple(inventory(receipt.name, each, config, prepared.pins.get(each.label), known) for each in images)
     provenance = None
     if options.provenance or options.signer is not None:
         provenance = _provenance(prepared, inventories, config, begun)
@@ -87,11 +86,17 @@ def attest(
     )
     built = receipt.image
     if isinstance(built, Index):
-        own = tuple(maker.artifacts(built.index.descriptor, None))
+        own = tuple(chain.from_iterable(maker.artifacts(each, None) for each in _indexes(built)))
         made: Image | Index = replace(built, images=described, attached=(*built.attached, *own))
     else:
         (made,) = described
     return replace(receipt, image=made)
+
+
+def _indexes(built: Index) -> Iterator[Descriptor]:
+    """Yields the index, and those of its variants for several platforms: each of them has a tag."""
+    yield built.index.descriptor
+    yield from (each.descriptor for each in variants_of(built).values() if isinstance(each, Index))
 
 
 def _with_sources(prepared: Prepared, receipt: Receipt, config: Config) -> Receipt:
@@ -115,7 +120,7 @@ def attest_copy(copied: Copy, config: Config) -> Copy:
     maker = _ArtifactMaker("", True, None, None)
     made: list[Artifact] = []
     for each in copied.images:
-        contents = inventory(_title(each), each, config, pins.get(str(each.platform)), known)
+        contents = inventory(_title(each), each, config, pins.get(each.label), known)
         made += (*maker.artifacts(each.manifest.descriptor, contents), *maker.layer_contents(each, known))
     return replace(copied, contents=replace(copied.contents, attached=(*copied.contents.attached, *made)))
 
@@ -147,7 +152,8 @@ def attest_changed(
     ]
     if isinstance(made, Image):
         return described[0]
-    return replace(made, images=tuple(described), attached=tuple(maker.artifacts(made.index.descriptor, None)))
+    own = chain.from_iterable(maker.artifacts(each, None) for each in _indexes(made))
+    return replace(made, images=tuple(described), attached=tuple(own))
 
 
 def _require_signed(before: Found, signer: Signer) -> None:
@@ -168,6 +174,8 @@ def _require_signed(before: Found, signer: Signer) -> None:
 def _attest_changed(
     image: Image, old: Image, before: Found, maker: _ArtifactMaker, config: Config, options: AttestationOptions
 ) -> Image:
+    if image.digest == old.digest:  # a variant that was not changed keeps what is beside it
+        return replace(image, attached=tuple(before.about(old.digest, lambda entry: True)))
     listed: list[Descriptor] = []
 
     def wanted_of(entry: Descriptor) -> bool:
@@ -225,7 +233,7 @@ def attest_anew(found: Found, identity: str, config: Config, signer: Signer) -> 
         subject = each.manifest.descriptor
         if kinds := beside.get(subject.digest, set()) & {SPDX, CYCLONEDX}:
             known = gather_contents(each.layers, config, key=signer.public)
-            contents = inventory(_title(each) or identity, each, config, pins.get(str(each.platform)), known)
+            contents = inventory(_title(each) or identity, each, config, pins.get(each.label), known)
             values = {SPDX: spdx.document(contents), CYCLONEDX: cyclonedx.document(contents)}
             made += [Predicate(subject, kind, values[kind]) for kind in sorted(kinds)]
     return made
@@ -242,8 +250,8 @@ def _provenance(
     from modelcrate.security.signing.provenance import BuildInputs, predicate
 
     request = prepared.request
-    codecs = sorted({each.policy for plan in prepared.plans for each in plan.layers})
-    inputs = BuildInputs(request.project, request.folder, request.locked, prepared.world.platforms, tuple(codecs))
+    codecs = sorted({each.policy for plan in prepared.all_plans for each in plan.layers})
+    inputs = BuildInputs(request.project, request.folder, request.locked, prepared.all_platforms, tuple(codecs))
     return predicate(
         inputs, inventories, config.environment, (config.created or begun, config.created or datetime.now(UTC))
     )

@@ -54,6 +54,7 @@ class Order:
         max_layer_growth: The most stored bytes by which a layer may grow; None: what the project says.
         sources: Whether the sources are put beside the image.
         share_layers: The repository of the signed list by which projects share layers; empty for none.
+        variant: The one variant of the project that is built, or `default`; empty for all.
     """
 
     project: Path
@@ -72,6 +73,7 @@ class Order:
     max_layer_growth: int | None = None
     sources: bool = False
     share_layers: str = ""
+    variant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,7 @@ def _attempt(order: Order, session: Session) -> Outcome:
 
 def _request(order: Order, session: Session) -> Request:
     """The request of an order: `{name}` is the project's name, and an order without outputs goes into the local store."""
-    request = session.read(order.project)
+    request = session.read(order.project).for_variant(order.variant)
     name = request.project.name
     wanted = [transports.parse(text.replace("{name}", name)) for text in order.outputs]
     signer = load_signer(order.sign, given_password(session.config.environment)) if order.sign else None

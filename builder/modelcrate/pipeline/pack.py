@@ -86,12 +86,17 @@ class Packer:
     processes: MeasuringProcesses | None = None
 
     def pack(self, plans: Sequence[Plan], check: Callable[[], None] | None = None) -> list[tuple[ImageLayer, ...]]:
-        """All layers of the images, lowest first; what several platforms share is made once.
+        """All layers of the images, lowest first; what several of them share is made once.
 
         `check` looks at the inputs of all layers together, beside the first that are made. What it raises stops them, and what any of
         them raises stops the others; nothing is sent ahead before it has ended well.
         """
-        wanted = {each.cache_key: each for plan in plans for each in plan.layers}
+        wanted: dict[Digest, PlannedLayer] = {}
+        for each in (each for plan in plans for each in plan.layers):
+            if (
+                each.cache_key not in wanted or wanted[each.cache_key].new
+            ):  # one that another image has need not be made
+                wanted[each.cache_key] = each
         made = {key: self._made(each) for key, each in wanted.items() if not each.new}
         made |= self._together([each for each in wanted.values() if each.new], check)
         return [(*plan.base, *(made[each.cache_key] for each in plan.layers)) for plan in plans]

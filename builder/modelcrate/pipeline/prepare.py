@@ -81,6 +81,11 @@ class Prepared:
         return tuple(resolved for each in self.every for resolved in each.world.platforms)
 
     @property
+    def all_previous(self) -> tuple[Previous, ...]:
+        """The images whose layers any of them may take."""
+        return tuple(previous for each in self.every for previous in each.previous)
+
+    @property
     def pins(self) -> dict[str, Pins]:
         """The pins of all images, by their labels."""
         return {

@@ -59,6 +59,7 @@ def _image(image: Image) -> dict[str, Any]:
         "digest": str(image.digest),
         "id": str(image.id),
         "platform": str(image.platform),
+        **({"variant": image.variant} if image.variant else {}),
         "layers": [_layer(layer) for layer in image.layers],
     }
 
@@ -86,4 +87,5 @@ def output_facts(each: Delivered) -> dict[str, Any]:
         "bytes_sent": each.sent,
         "bytes_there": each.reused,
         "requests": each.requests,
+        **({"variants": dict(each.variants)} if each.variants else {}),
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from modelcrate.config import Config
 from modelcrate.events import Emit, Notice, ignore_event
-from modelcrate.images.image import DEFAULT
+from modelcrate.images.image import DEFAULT_VARIANT
 from modelcrate.images.reference import Reference
 from modelcrate.project.opening import open_project
 from modelcrate.project.values import FILE_NAME, Project
@@ -103,12 +103,12 @@ class Request:
         """
         if not name or name == self.variant:
             return self
-        if name == DEFAULT:
-            return replace(self, project=replace(self.project, variants=()), variant=DEFAULT)
+        if name == DEFAULT_VARIANT:
+            return replace(self, project=replace(self.project, variants=()), variant=DEFAULT_VARIANT)
         for each in self.project.variants:
             if each.name == name:
                 return replace(self, project=each.of(self.project), variant=name)
-        names = ", ".join([DEFAULT, *(each.name for each in self.project.variants)])
+        names = ", ".join([DEFAULT_VARIANT, *(each.name for each in self.project.variants)])
         raise UserError(
             f"the project has no variant {name[:100]!r}",
             where=str(self.file or self.folder),
@@ -119,7 +119,7 @@ class Request:
     @property
     def variant_name(self) -> str:
         """The name of the variant that images of this request are; empty for the project itself."""
-        return "" if self.variant == DEFAULT else self.variant
+        return "" if self.variant == DEFAULT_VARIANT else self.variant
 
     @property
     def growth_limit(self) -> int | None:

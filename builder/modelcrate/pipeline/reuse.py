@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from modelcrate.events import Emit, Notice
-from modelcrate.images.image import DEFAULT, Image, ImageLayer
+from modelcrate.images.image import DEFAULT_VARIANT, Image, ImageLayer
 from modelcrate.images.previous import Previous, RemoteContent
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference
@@ -89,7 +89,7 @@ def find_previous(
 
 def _images(found: Found, platform: Platform, variant: str) -> Iterator[Image]:
     """Yields the image of a variant, and the default's: most layers of a variant that is new are those of the default."""
-    if variant and variant != DEFAULT:
+    if variant and variant != DEFAULT_VARIANT:
         with suppress(SourceError):
             yield found.image(platform, variant)
     yield found.image(platform)

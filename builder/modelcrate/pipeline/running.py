@@ -45,6 +45,7 @@ class ContainerOptions:
         remove: Whether the container and its log are removed after the end.
         engine: `runc`, `crun`, `namespaces` or `chroot`; `auto` is the first that works, but never `chroot`.
         platform: Which of several images, such as `linux/arm64`; by default this machine's.
+        variant: Which of them, by the name of a variant, such as `gpu`, or `default`.
     """
 
     command: str | Sequence[str] = ()
@@ -63,6 +64,7 @@ class ContainerOptions:
     remove: bool = False
     engine: str = "auto"
     platform: str | None = None
+    variant: str = ""
 
     def device_names(self) -> tuple[str, ...]:
         """Returns the names of all devices, cards included. UserError where `gpus` can't be read."""
@@ -120,26 +122,27 @@ def _text(value: str | float | None) -> str | None:
     return None if value is None else str(value)
 
 
-def find_image(target: str, session: Session, platform: Platform | None = None) -> tuple[str, Image]:
+def find_image(target: str, session: Session, platform: Platform | None = None, variant: str = "") -> tuple[str, Image]:
     """Returns an image and its address.
 
     Args:
         target: An address, or a project, which is built into the local store, under its name.
         session: Finds and builds; it is open.
         platform: Which of several images; by default the one for this machine.
+        variant: The name of a variant, or `default`. Of a project that one alone is built.
 
     Raises:
-        SourceError: There is no such image, or none for the platform.
+        SourceError: There is no such image, or none for the platform or of the variant.
         CrateError: The project can't be built, or the image can't be read.
     """
     if (project := project_of(target, session.config)) is not None:
-        request = session.read(project)
-        target = request.project.name
+        request = session.read(project).for_variant(variant)
+        target = request.project.name + (f":latest-{request.variant_name}" if request.variant_name else "")
         session.build(replace(request, outputs=(StoreOutput(target),)))
     found = find(target, session.connections)
     several = len(found.members()) > 1
     try:
-        return target, found.image(platform or (host_platform() if several else None))
+        return target, found.image(platform or (host_platform() if several else None), variant)
     except SourceError as fault:
         if several:
             fault.hint = fault.hint or "name one of them with --platform"

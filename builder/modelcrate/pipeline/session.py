@@ -8,7 +8,7 @@ return frozen values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import field, replace
 from datetime import UTC, datetime
@@ -23,7 +23,8 @@ from modelcrate.events import Done, Emit, Notice, ignore_event, time_step
 from modelcrate.home.folder import open_store
 from modelcrate.home.home_lock import shared_home_lock
 from modelcrate.images import image
-from modelcrate.images.image import MODELCAR, Copy, Deliverable, Image, ImageLayer, Index
+from modelcrate.images.blobs import FetchPackages
+from modelcrate.images.image import MODELCAR, VARIANT, Copy, Deliverable, Image, ImageLayer, Index
 from modelcrate.images.image_config import EPOCH
 from modelcrate.images.sinks import Discard, EarlyUpload, Sink
 from modelcrate.pipeline import compose
@@ -36,9 +37,8 @@ from modelcrate.pipeline.prepare import Prepared, RepositoryOutput, limit_way_ou
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate.pipeline.request import PUSHED, Request, read_request
 from modelcrate.pipeline.reuse import contradictions
-from modelcrate.project.values import Project
 from modelcrate.resolve.lock import Lock
-from modelcrate.resolve.package_fetcher import PackageFetcher
+from modelcrate.resolve.package_fetcher import PackageFetcher, supply
 from modelcrate.resolve.world import (
     Resolved,
     World,
@@ -132,7 +132,7 @@ class Session:
 
     def known_image(self, prepared: Prepared) -> Deliverable | None:
         """Returns the image that a build would give, if all its layers are known; else None."""
-        if any(each.new for plan in prepared.plans for each in plan.layers):
+        if any(each.new for plan in prepared.all_plans for each in plan.layers):
             return None
         return self._assembled(prepared, self._pack(prepared, DEFAULT_TARGETS))
 
@@ -237,33 +237,36 @@ class Session:
         models = [each for each in first.layers if each.role == "model"]
         plan = Plan(first.platform, (), tuple(measured_models(prepared.files, models)))
         fetcher = open_fetcher(prepared.world, self.connections, self.emit)
-        (layers,) = self._packer(prepared, fetcher, DEFAULT_TARGETS).pack([plan])
+        (layers,) = self._packer(prepared, fetcher.supply, DEFAULT_TARGETS).pack([plan])
         return layers
 
-    def _packer(self, prepared: Prepared, fetcher: PackageFetcher, targets: PackTargets) -> Packer:
+    def _packer(self, prepared: Prepared, fetch: FetchPackages, targets: PackTargets) -> Packer:
         paranoid = prepared.request.paranoid
-        cache, earlier = (None, ()) if paranoid else (self.config.layer_cache, prepared.previous)
-        return Packer(self.config, open_store(self.config), fetcher.supply, self.emit, targets, earlier, cache)
+        cache, earlier = (None, ()) if paranoid else (self.config.layer_cache, prepared.all_previous)
+        return Packer(self.config, open_store(self.config), fetch, self.emit, targets, earlier, cache)
 
     def _pack(self, prepared: Prepared, targets: PackTargets) -> list[tuple[ImageLayer, ...]]:
-        """Makes the layers that are not known yet, for each platform."""
-        world = prepared.world
-        fetcher = open_fetcher(world, self.connections, self.emit)
-        changed = any(each.new and each.role == "dependencies" for plan in prepared.plans for each in plan.layers)
-        checked = not changed and were_checked_together(prepared.plans, prepared.previous, self.config)
-        elsewhere = {} if checked else self._read_paths(prepared)
-        if not checked:
-            fetch_packages(world, fetcher, elsewhere)
-        packer = self._packer(prepared, fetcher, targets)
-        packed = packer.pack(
-            prepared.plans, None if checked else partial(self._check_packages, world, fetcher, elsewhere)
-        )
-        if not checked:
-            remember_checked(prepared.plans, self.config)
-        for text in contradictions(chain.from_iterable(packed), prepared.previous):
+        """Makes the layers that are not known yet, for each image. A layer of several images is made once."""
+        fetchers = [open_fetcher(each.world, self.connections, self.emit) for each in prepared.every]
+        checks: list[Callable[[], None]] = []
+        for each, fetcher in zip(prepared.every, fetchers, strict=True):
+            if not self._were_checked(each):
+                elsewhere = self._read_paths(each)
+                fetch_packages(each.world, fetcher, elsewhere)
+                checks.append(partial(self._check_packages, each.world, fetcher, elsewhere))
+        packer = self._packer(prepared, partial(supply, fetchers), targets)
+        packed = packer.pack(prepared.all_plans, partial(_call_all, checks) if checks else None)
+        if checks:
+            remember_checked(prepared.all_plans, self.config)
+        for text in contradictions(chain.from_iterable(packed), prepared.all_previous):
             self.emit(Notice(text))
         check_models(prepared, own_models(prepared, packed[0]))
         return packed
+
+    def _were_checked(self, prepared: Prepared) -> bool:
+        """Returns whether the packages were in one image before, and no layer of them is made."""
+        new = any(each.new and each.role == "dependencies" for plan in prepared.plans for each in plan.layers)
+        return not new and were_checked_together(prepared.plans, prepared.previous, self.config)
 
     def _read_paths(self, prepared: Prepared) -> Mapping[Digest, LayerPaths]:
         """Returns the paths of known layers whose packages are not here, from the list of shared layers."""
@@ -285,7 +288,7 @@ class Session:
             if each.registry == place.registry:
                 from modelcrate.pipeline.shared_layers import PushedImages, share
 
-                made = PushedImages(build.receipt.image.images, each.repository, prepared.plans, shared)
+                made = PushedImages(build.receipt.image.images, each.repository, prepared.all_plans, shared)
                 share(place, signer, made, self.connections, self.emit)
                 return
 
@@ -296,8 +299,14 @@ class Session:
             self.emit(Notice(notice))
 
     def _assembled(self, prepared: Prepared, packed: Iterable[tuple[ImageLayer, ...]]) -> Image | Index:
-        """Assembles the image, and holds it to the limits of its size and growth."""
-        request, made = prepared.request, self._assemble(prepared, packed)
+        """Assembles the image, or the index of several platforms and variants, and holds it to the limits of its size and growth."""
+        left, parts = iter(packed), list[Image | Index]()
+        for each in prepared.every:
+            parts.append(self._limited(each, self._assemble(each, [next(left) for _ in each.plans])))
+        return parts[0] if len(parts) == 1 else image.combine(chain.from_iterable(each.images for each in parts))
+
+    def _limited(self, prepared: Prepared, made: Image | Index) -> Image | Index:
+        request = prepared.request
         if request.limit is None and request.growth_limit is None:
             return made
         from modelcrate.pipeline.size_limit import ImageSizeError, check_growth, check_size, find_earlier
@@ -327,7 +336,7 @@ class Session:
                 layers,
                 compose.run_spec(project, resolved),
                 created,
-                _annotations(project, resolved),
+                _annotations(prepared.request, resolved),
             )
             for resolved, layers in zip(prepared.world.platforms, packed, strict=True)
         ]
@@ -341,11 +350,18 @@ def _targets(places: Sequence[Output], hashes: HashTee | None) -> PackTargets:
     return PackTargets(models, ahead=only if isinstance(only, EarlyUpload) else None, hashes=hashes)
 
 
-def _annotations(project: Project, resolved: Resolved) -> dict[str, str]:
-    below = resolved.below
+def _call_all(checks: Iterable[Callable[[], None]]) -> None:
+    for check in checks:
+        check()
+
+
+def _annotations(request: Request, resolved: Resolved) -> dict[str, str]:
+    project, below = request.project, resolved.below
     notes = {"org.opencontainers.image.title": project.name}
     if project.modelcar:
         notes[MODELCAR] = "true"
+    if request.variant_name:
+        notes[VARIANT] = request.variant_name
     if below.reference:
         notes |= {
             "org.opencontainers.image.base.name": below.reference,

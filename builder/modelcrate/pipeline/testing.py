@@ -8,6 +8,7 @@ from dataclasses import replace
 from modelcrate.config import Config
 from modelcrate.events import Emit, Notice
 from modelcrate.images.image import Deliverable, Image, Index
+from modelcrate.images.image_config import environment
 from modelcrate.inspect.golden_requests import GoldenRequest, load, make_artifact
 from modelcrate.pipeline.request import Request
 from modelcrate_layers.errors import IntegrityError, UserError
@@ -35,23 +36,42 @@ def _with_tests(image: Image, tests: Sequence[GoldenRequest]) -> Image:
 
 
 def test_image(images: Sequence[Image], tests: Sequence[GoldenRequest], config: Config, emit: Emit) -> None:
-    """Runs the image for this machine, and sends it the golden requests.
+    """Runs the image for this machine, and each of its variants, and sends it the golden requests.
+
+    A variant that asks for NVIDIA's cards is passed over, and that is said, where the machine has none.
 
     Raises:
         UserError: There are none, or no image is for this machine.
         IntegrityError: An answer is another than it has to be. `also` has the others.
         MachineError: This machine can't run the image.
     """
-    from modelcrate.inspect.serving import choose_runnable, run_golden, serve
+    from modelcrate.containers.cuda import installed_driver
+    from modelcrate.containers.host import host_platform
+    from modelcrate.inspect.serving import choose_runnable
 
     if not tests:
         raise UserError(
             "the project has no golden requests to test", hint="tests: FOLDER, or a list of requests and answers"
         )
-    with serve(choose_runnable(images), config, emit) as where:
+    _ask(choose_runnable(images), tests, config, emit)
+    for name in [each for each in dict.fromkeys(each.variant for each in images[1:]) if each != images[0].variant]:
+        mine = [each for each in images if each.variant == name and host_platform().matches(each.settings)]
+        if not mine:
+            emit(Notice(f"{name}: not tested, for it is for other machines"))
+        elif environment(mine[0].settings).get("NVIDIA_VISIBLE_DEVICES") and not installed_driver():
+            emit(Notice(f"{name}: not tested, for it wants NVIDIA's cards, and this machine has none"))
+        else:
+            _ask(choose_runnable(mine), tests, config, emit)
+
+
+def _ask(image: Image, tests: Sequence[GoldenRequest], config: Config, emit: Emit) -> None:
+    from modelcrate.inspect.serving import run_golden, serve
+
+    with serve(image, config, emit) as where:
         verdicts = list(run_golden(where, tests))
+    of = f" of the variant {image.variant}" if image.variant else ""
     faults = [
-        IntegrityError(f"the golden request {each.name} has another answer", why="\n".join(each.differences))
+        IntegrityError(f"the golden request {each.name}{of} has another answer", why="\n".join(each.differences))
         for each in verdicts
         if each.differences
     ]
@@ -59,4 +79,4 @@ def test_image(images: Sequence[Image], tests: Sequence[GoldenRequest], config: 
         first, *rest = faults
         first.also = tuple(rest)
         raise first
-    emit(Notice(f"{len(verdicts)} golden {'request' if len(verdicts) == 1 else 'requests'}: as expected"))
+    emit(Notice(f"{len(verdicts)} golden {'request' if len(verdicts) == 1 else 'requests'}{of}: as expected"))

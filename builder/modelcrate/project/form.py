@@ -531,8 +531,11 @@ def variant_form(form: ProjectForm, variant: VariantForm) -> ProjectForm:
         given["server"] = _over(form.server, given["server"])
     if "dependencies" in given:
         needs: Form = form.dependencies
-        if given["dependencies"].model_fields_set & {"requirements", "pylock"}:  # what belongs to the project's own file
-            file = {"requirements": [], "pylock": None, "extras": [], "groups": []}
+        if given["dependencies"].model_fields_set & {
+            "requirements",
+            "pylock",
+        }:  # what belongs to the project's own file
+            file: dict[str, object] = {"requirements": [], "pylock": None, "extras": [], "groups": []}
             needs = needs.model_copy(update=file)
         given["dependencies"] = _over(needs, given["dependencies"])
     return form.model_copy(update={**given, "variants": []})

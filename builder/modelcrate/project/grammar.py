@@ -18,7 +18,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic import ValidationInfo as Info
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from modelcrate.images.image import DEFAULT, MAX_VARIANT_NAME, is_variant_name
+from modelcrate.images.image import DEFAULT_VARIANT, MAX_VARIANT_NAME, is_variant_name
 from modelcrate.images.reference import HUB, Reference, split_name, split_tag
 from modelcrate.net.urls import is_address
 from modelcrate.project import values
@@ -178,8 +178,10 @@ def _platform(text: str, info: Info) -> Platform:
 
 
 def _variant(text: str, info: Info) -> str:
-    if text == DEFAULT:
-        raise refuse(f"{DEFAULT!r} is what the image without a variant is called", "take another name, such as gpu")
+    if text == DEFAULT_VARIANT:
+        raise refuse(
+            f"{DEFAULT_VARIANT!r} is what the image without a variant is called", "take another name, such as gpu"
+        )
     if not is_variant_name(text):
         raise refuse(
             f"{text[:80]!r} can't be the end of a tag",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from modelcrate_layers.content import Digest
 
 if TYPE_CHECKING:
     from modelcrate.pipeline.cost import Cost
-    from modelcrate.pipeline.plan import CodecChoice, PlannedLayer
+    from modelcrate.pipeline.plan import CodecChoice, Plan, PlannedLayer
     from modelcrate.pipeline.prepare import Prepared
     from modelcrate.pipeline.receipt import Receipt
     from modelcrate.transports.output import Delivered
@@ -75,7 +76,7 @@ def receipt_text(receipt: Receipt, *, reasons: bool = False) -> str:
     """Returns the end of a build: the layers, the sums, where the image is, and how to run it."""
     parts = []
     for image in receipt.image.images:
-        head = [f"{image.platform}"] if len(receipt.image.images) > 1 else []
+        head = [image.label] if len(receipt.image.images) > 1 else []
         unpacked = sum(max(0, layer.layer.tar_size) for layer in image.layers)
         stored = sum(layer.descriptor.size for layer in image.layers)
         new = sum(layer.descriptor.size for layer in image.layers if origin_text(layer) == "new")
@@ -84,6 +85,9 @@ def receipt_text(receipt: Receipt, *, reasons: bool = False) -> str:
             layer_table(image, reasons=reasons),
             f"{counted(len(image.layers), 'layer')}, {format_size(stored)} ({format_size(new)} new), {format_size(unpacked)} unpacked",
         ]
+    parts += shared_text(
+        [{each.descriptor.digest: each.descriptor.size for each in one.layers} for one in receipt.image.images]
+    )
     parts.append(f"image {receipt.image.digest}  in {sum(receipt.timings.values()):.1f} s")
     for each in receipt.outputs:
         reused = f", {format_size(each.reused)} already there" if each.reused else ""
@@ -91,8 +95,26 @@ def receipt_text(receipt: Receipt, *, reasons: bool = False) -> str:
         parts.append(
             f"{_WHERE.get(each.kind, each.kind)} {each.target}: {format_size(each.sent)} written{reused}{requests}"
         )
+        parts += [f"  the variant {name}: {target}" for name, target in each.variants.items()]
         parts += [f"  run it: {command}" for command in _run_commands(each, receipt.image)]
     return "\n".join(parts)
+
+
+def shared_text(images: Sequence[Mapping[Digest, int]]) -> list[str]:
+    """Returns a line about the layers that several images have in common, each stored and sent once; no line for one image.
+
+    Args:
+        images: The stored sizes of the layers of each image, by what tells layers apart.
+    """
+    if len(images) < 2:
+        return []
+    counts = Counter(key for each in images for key in each)
+    sizes = {key: size for each in images for key, size in each.items()}
+    several = [key for key, count in counts.items() if count > 1]
+    shared = format_size(sum(sizes[key] for key in several))
+    return [
+        f"in several of the images: {counted(len(several), 'layer')}, {shared}, each once; all of them: {format_size(sum(sizes.values()))}"
+    ]
 
 
 _WHERE = {
@@ -120,15 +142,19 @@ def _run_commands(delivered: Delivered, image: Deliverable) -> Iterator[str]:
 
 def plan_text(prepared: Prepared, costs: Costs, image: Deliverable | None) -> str:
     """Returns a plan as text: the layers of each platform, their keys, the sums of the work, and the digest if it is known."""
-    parts = []
-    for plan in prepared.plans:
+    parts, images = [], list[dict[Digest, int]]()
+    for label, plan in labelled_plans(prepared):
         rows = [(layer.role, layer.name, format_size(layer.descriptor.size), "the base's own") for layer in plan.base]
         for each in plan.layers:
             bytes_of = costs[each.cache_key]
             stored = ("" if bytes_of.exact else "about ") + format_size(bytes_of.size)
             state = f"known: {each.why}" if each.known else f"new: {each.why}; {_stored(bytes_of.choice)}"
             rows.append((each.role, each.name, stored, state))
-        head = [str(plan.platform)] if len(prepared.plans) > 1 else []
+        head = [label] if len(prepared.all_plans) > 1 else []
+        images.append(
+            {each.descriptor.digest: each.descriptor.size for each in plan.base}
+            | {each.cache_key: costs[each.cache_key].size for each in plan.layers}
+        )
         parts += [*head, format_table(rows, right=(2,))]
         keys = [(each.role, str(each.key)) for each in plan.layers if each.key]
         parts.append("keys\n" + "\n".join(f"  {role:13} {key}" for role, key in keys))
@@ -137,9 +163,17 @@ def plan_text(prepared: Prepared, costs: Costs, image: Deliverable | None) -> st
         )
         exact = all(costs[each.cache_key].exact for each in plan.layers)
         parts.append(f"size: {'' if exact else 'about '}{format_size(total)}")
+    parts += shared_text(images)
     parts.append(f"to do: {', '.join(_to_do(costs))}")
     parts.append(f"image {image.digest}" if image is not None else "image: known when the new layers are measured")
     return "\n".join(parts)
+
+
+def labelled_plans(prepared: Prepared) -> Iterator[tuple[str, Plan]]:
+    """Yields the plans of all images with what tells them apart: the platform, and the name of a variant."""
+    for each in prepared.every:
+        for plan in each.plans:
+            yield f"{plan.platform} {each.request.variant_name}".rstrip(), plan
 
 
 def _stored(choice: CodecChoice | None) -> str:
@@ -160,12 +194,14 @@ def plan_json(prepared: Prepared, costs: Costs, image: Deliverable | None) -> di
     platforms = [
         {
             "platform": str(plan.platform),
+            **({"variant": each.request.variant_name} if each.request.variant_name else {}),
             "layers": [
                 *map(_base_json, plan.base),
-                *(_planned_json(each, costs[each.cache_key]) for each in plan.layers),
+                *(_planned_json(planned, costs[planned.cache_key]) for planned in plan.layers),
             ],
         }
-        for plan in prepared.plans
+        for each in prepared.every
+        for plan in each.plans
     ]
     digest = str(image.digest) if image is not None else None
     return {"name": prepared.request.project.name, "digest": digest, "platforms": platforms}
@@ -199,6 +235,7 @@ def image_text(name: str, image: Image | Index) -> str:
         settings = each.settings.get("config") or {}
         facts = [
             ("platform", str(each.platform)),
+            *([("variant", each.variant)] if each.variant else []),
             ("image id", str(each.id)),
             ("created", str(each.settings.get("created", "unknown"))),
             ("starts", " ".join([*(settings.get("Entrypoint") or []), *(settings.get("Cmd") or [])])),

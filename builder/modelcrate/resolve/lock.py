@@ -141,7 +141,11 @@ class Lock:
             "platforms": {platform: _pins_json(pins) for platform, pins in self.pins.items()},
             "models": [_model_json(model) for model in self.models],
             "codecs": list(self.codecs),
-            **({"variants": {name: _variant_json(each) for name, each in self.variants.items()}} if self.variants else {}),
+            **(
+                {"variants": {name: _variant_json(each) for name, each in self.variants.items()}}
+                if self.variants
+                else {}
+            ),
         }
 
 

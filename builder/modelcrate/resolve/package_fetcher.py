@@ -167,6 +167,13 @@ class PackageFetcher:
         return pinned.as_package(self.sources.cache, size)
 
 
+def supply(fetchers: Sequence[PackageFetcher], kind: LayerKind) -> None:
+    """Fetches the packages of a layer, by the one of several fetchers whose packages they are. See `PackageFetcher.supply`."""
+    wanted = {each.sha256 for each in kind.materials().packages}
+    fitting = (each for each in fetchers if wanted <= each.pins.keys())
+    next(fitting, fetchers[0]).supply(kind)
+
+
 def _fetch_debs(pins: Sequence[Any], _: Target | None, sources: Sources) -> None:
     from modelcrate.resolve.debian import fetch_debs
 

@@ -119,12 +119,15 @@ def archive_of(image: Deliverable, name: str, where: str, emit: Emit) -> tuple[I
         UserError: The image is for several platforms.
     """
     if len(image.images) != 1:
-        platforms = ", ".join(str(each.platform) for each in image.images) or "nothing that can run"
+        platforms = ", ".join(each.label for each in image.images) or "nothing that can run"
+        variant = any(each.variant for each in image.images)
         raise UserError(
-            "a docker archive holds an image for one platform",
+            "a docker archive holds one image" if variant else "a docker archive holds an image for one platform",
             where=where,
             why=f"this one has {platforms}",
-            hint="copy one of them: modelcrate copy --platform OS/ARCH; or build for one alone (platforms: [linux/amd64]), or write an oci-archive",
+            hint="name one of them, in build or copy: --variant NAME, or --variant default"
+            if variant
+            else "copy one of them: modelcrate copy --platform OS/ARCH; or build for one alone (platforms: [linux/amd64]), or write an oci-archive",
         )
     full, short, tag = _names(name)
     original, attached = image.images[0].manifest, image.graph().attached

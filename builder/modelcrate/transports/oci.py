@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from modelcrate.images.artifact import (
     read_artifact_index,
     read_artifact_index_location,
 )
-from modelcrate.images.image import Deliverable
+from modelcrate.images.image import VARIANT, Deliverable, variants_of
 from modelcrate.images.manifests import ArtifactFilter
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import split_tag
@@ -159,7 +159,22 @@ def _write(
     annotations = {key: value for key, value in own if key not in (ARTIFACTS_ANNOTATION, REF_NAME)}
     annotations |= make_artifact_annotations(attached, image.descriptor)
     layout.name(replace(image.descriptor, annotations=annotations), tag)
-    return Delivered(kind, target, image.digest, sent, reused)
+    variants = _name_variants(layout, image, tag, make_artifact_annotations(attached, image.descriptor))
+    named = {name: f"{target.removesuffix(tag or '')}{other}" for name, other in variants.items()}
+    return Delivered(kind, target, image.digest, sent, reused, variants=named)
+
+
+def _name_variants(layout: Layout, image: Deliverable, tag: str | None, beside: Mapping[str, str]) -> dict[str, str]:
+    """Gives each variant of an image in a layout a tag of its own, if the image has one, and returns their tags."""
+    if tag is None:
+        return {}
+    tags = {}
+    for name, each in variants_of(image).items():
+        root = each.graph().root
+        layout.add(root.chunks(), root.descriptor)
+        layout.name(replace(each.descriptor, annotations={**beside, VARIANT: name}), f"{tag}-{name}")
+        tags[name] = f"{tag}-{name}"
+    return tags
 
 
 def attach(layout: Layout, digest: Digest, artifacts: Sequence[Artifact]) -> None:
@@ -249,7 +264,7 @@ def read_tagged_artifacts(
 
 
 def choose_manifest(manifests: list[Descriptor], tag: str | None, where: str) -> Descriptor:
-    """Returns the manifest with a tag; without a tag, the only one. Artifacts of other tools do not count.
+    """Returns the manifest with a tag; without a tag, the only one. Artifacts of other tools do not count, nor variants beside their project.
 
     Raises:
         SourceError: No manifest or several fit. The message lists the tags.
@@ -258,6 +273,8 @@ def choose_manifest(manifests: list[Descriptor], tag: str | None, where: str) ->
         each for each in manifests if tag is not None or not is_artifact_tag(each.annotations.get(REF_NAME, ""))
     ]
     fitting = [each for each in manifests if tag is None or each.annotations.get(REF_NAME) == tag]
+    if tag is None:
+        fitting = [each for each in fitting if VARIANT not in each.annotations] or fitting
     distinct = {each.digest: each for each in fitting}
     if len(distinct) == 1:
         return fitting[0]

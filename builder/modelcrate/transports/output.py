@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import field
 from typing import Protocol, runtime_checkable
 
 from modelcrate.events import Emit
@@ -24,6 +25,7 @@ class Delivered:
         sent: Bytes of blobs and documents that were written.
         reused: Bytes of blobs that the output had already.
         requests: HTTP requests that it took.
+        variants: Where the variants of the image are by themselves, in the user's words, by their names.
     """
 
     kind: str
@@ -32,6 +34,7 @@ class Delivered:
     sent: int
     reused: int = 0
     requests: int = 0
+    variants: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 class Output(Protocol):

@@ -19,7 +19,7 @@ from modelcrate.images.artifact import (
     merge,
     read_artifact,
 )
-from modelcrate.images.image import Deliverable
+from modelcrate.images.image import Deliverable, variants_of
 from modelcrate.images.manifests import ArtifactFilter
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference
@@ -132,6 +132,7 @@ class RegistrySession:
         descriptor, results = self._client.publish(
             self.reference, graph.documents, graph.blobs, mount_from=_mount_sources(graph.blobs, self.reference)
         )
+        variants = self._tag_variants(image)
         try:
             attach(self._client, self.reference, graph.attached)
         except CrateError:
@@ -141,7 +142,19 @@ class RegistrySession:
         reused = sum(
             each.descriptor.size for each in results if not each.bytes and each.descriptor.digest not in self._streamed
         )
-        return Delivered(KIND, self.target, descriptor.digest, traffic.sent, reused, traffic.total)
+        return Delivered(KIND, self.target, descriptor.digest, traffic.sent, reused, traffic.total, variants)
+
+    def _tag_variants(self, image: Deliverable) -> dict[str, str]:
+        """Gives each variant of an image that was published a tag of its own, and returns their references."""
+        if self.reference.tag is None or self.reference.digest is not None:
+            return {}
+        tagged = {
+            name: (self.reference.tagged(f"{self.reference.tag}-{name}"), each.graph().root)
+            for name, each in variants_of(image).items()
+        }
+        for reference, root in tagged.values():
+            self._client.put_manifest(reference, root.data, root.media_type)
+        return {name: str(reference) for name, (reference, _) in tagged.items()}
 
 
 def attach(client: RegistryClient, reference: Reference, artifacts: Sequence[Artifact]) -> None:

@@ -14,7 +14,7 @@ from modelcrate.transports import oci
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.oci import LayoutCollection
 from modelcrate.transports.output import Delivered
-from modelcrate_layers.content import Descriptor
+from modelcrate_layers.content import Descriptor, MediaType
 from modelcrate_layers.errors import CrateError, SourceError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import REF_NAME, Layout
@@ -89,6 +89,8 @@ def _find_by_hex(store: Layout, manifests: list[Descriptor], digits: str) -> Fou
     fitting = {
         each.digest: each for each in manifests if each.digest.hex.startswith(digits) or _has_id(store, each, digits)
     }
+    if own := {digest: each for digest, each in fitting.items() if each.media_type in MediaType.MANIFESTS}:
+        fitting = own  # an index has the ids of its images, and one of them may have a name of its own
     if len(fitting) > 1:
         raise SourceError(
             f"{digits} is the beginning of several images", where="the local store", hint="give more digits"

@@ -70,6 +70,7 @@ def predicate(
             "externalParameters": {
                 "project": inputs.project.name,
                 "platforms": [str(each) for each in inputs.project.platforms],
+                **({"variants": [each.name for each in inputs.project.variants]} if inputs.project.variants else {}),
                 "locked": inputs.locked,
             },
             "internalParameters": internal,
