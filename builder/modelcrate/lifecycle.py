@@ -64,7 +64,9 @@ def rebase(
     with as_session(settings, emit) as session:
         base = NewBase.at(as_text("onto", onto), session.connections)
         found = find(address, session.connections)
-        made = put_onto(found, base, session.connections, session.emit, as_text("variant", variant) if variant else "")
+        made = put_onto(
+            found, base, session.connections, session.emit, [as_text("variant", variant)] if variant else []
+        )
         for notice in made.notices:
             session.emit(Notice(notice))
         return _replaced(address, made.image, found, target, session, sbom, as_text("sign", sign))

@@ -42,6 +42,7 @@ def build_each(args: argparse.Namespace, console: Console) -> int:
             args.max_layer_growth,
             args.sources,
             str(args.share_layers or ""),
+            args.variant,
         )
         for folder in folders
     ]

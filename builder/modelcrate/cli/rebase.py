@@ -64,7 +64,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         console.print_result([{"image": name, "result": what} for name, what in rows], format_table(rows))
         return max((each.exit_code for each in outcomes), default=0)
     found = find(args.image, console.connections)
-    done = rebase(found, base, console.connections, console.emit, args.variant)
+    done = rebase(found, base, console.connections, console.emit, list(filter(None, [args.variant])))
     for text in done.notices:
         console.print_message(text)
     facts = {"image": args.image, "digest": str(done.image.digest), "onto": base.name}

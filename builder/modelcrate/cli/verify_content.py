@@ -51,7 +51,11 @@ def check_project(path: Path, against: str | None, console: Console) -> int:
         address = against or f"{request.project.name}:latest"
         found = find(address, session.connections)
         rebuilt = session.rebuild(request)
-        mismatches = [line for image in rebuilt.images for line in list_mismatches(found.image(image.platform), image)]
+        mismatches = [
+            line
+            for image in rebuilt.images
+            for line in list_mismatches(found.image(image.platform, image.variant), image)
+        ]
     facts = {"project": str(path), "against": address, "rebuilt": str(rebuilt.digest), "mismatches": mismatches}
     return _verdict(console, facts, mismatches, f"{address} is what {path} gives: {rebuilt.digest}")
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from modelcrate.events import Emit
 from modelcrate.images.artifact import is_artifact_tag
-from modelcrate.images.image import Image, Index
+from modelcrate.images.image import DEFAULT_VARIANT, VARIANT, Image, Index
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference, is_registry
 from modelcrate.maintenance.rebase import BASE_DIGEST, BASE_NAME, NewBase, rebase
@@ -101,9 +101,12 @@ def _rebase_one(
 ) -> Outcome | None:
     try:
         found = find(reference, connections)
-        if not _is_earlier(next(iter(found.members()), found.descriptor), found, base):
+        members = found.members() or (found.descriptor,)
+        earlier = [each.annotations.get(VARIANT, DEFAULT_VARIANT) for each in members if _is_earlier(each, found, base)]
+        if not earlier:
             return None
-        done = rebase(found, base, connections, emit)
+        several = any(VARIANT in each.annotations for each in members)
+        done = rebase(found, base, connections, emit, list(dict.fromkeys(earlier)) if several else ())
         if attest is None:
             return Outcome(str(reference), "would run there")
         made = attest(done.image, found, str(reference))
@@ -114,7 +117,7 @@ def _rebase_one(
 
 
 def _is_earlier(descriptor: Descriptor, found: Found, base: NewBase) -> bool:
-    """Returns whether an image, or the first one of an index, names an earlier base of that name."""
+    """Returns whether an image names an earlier base of that name."""
     notes = Found(found.collection, descriptor).document().get("annotations") or {}
     own = base.found.descriptor.digest, *(each.digest for each in base.found.members())
     digest = str(notes.get(BASE_DIGEST, ""))

@@ -113,7 +113,7 @@ class Rebased:
     notices: tuple[str, ...]
 
 
-def rebase(found: Found, base: NewBase, connections: Connections, emit: Emit, variant: str = "") -> Rebased:
+def rebase(found: Found, base: NewBase, connections: Connections, emit: Emit, variants: Sequence[str] = ()) -> Rebased:
     """Returns an image on another base.
 
     No layer of the image changes; layers of both bases are read once on a machine, for the proof. Of an index with variants, those that are on
@@ -124,7 +124,7 @@ def rebase(found: Found, base: NewBase, connections: Connections, emit: Emit, va
         base: The new base, which has all platforms of the image.
         connections: The open connections; from them the old base's settings are asked.
         emit: Gets the progress.
-        variant: The variant that is put onto it, or `default`, whatever its base is; the others stay.
+        variants: The variants that are put onto it, `default` among them, whatever their base is; the others stay.
 
     Raises:
         UserError: The image has no base, or the new one has too many layers.
@@ -132,7 +132,7 @@ def rebase(found: Found, base: NewBase, connections: Connections, emit: Emit, va
         IntegrityError: The image would not run on the new base; each reason is named.
     """
     image = found.read()
-    moving = _moving(found, image.images, variant)
+    moving = _moving(found, image.images, variants)
     stay = [
         f"the variant {name or DEFAULT_VARIANT} stays on its base; --variant {name or DEFAULT_VARIANT} moves it alone"
         for name in dict.fromkeys(each.variant for each in image.images if each not in moving)
@@ -147,10 +147,10 @@ def rebase(found: Found, base: NewBase, connections: Connections, emit: Emit, va
     return Rebased(combine(images), notices)
 
 
-def _moving(found: Found, images: Sequence[Image], variant: str) -> list[Image]:
-    """Returns the images of a variant; without a name those that are on the base of the default for their platform."""
-    if variant:
-        wanted = {each.digest for each in found.variant(variant).images}
+def _moving(found: Found, images: Sequence[Image], variants: Sequence[str]) -> list[Image]:
+    """Returns the images of variants; without a name those that are on the base of the default for their platform."""
+    if variants:
+        wanted = {image.digest for name in variants for image in found.variant(name).images}
         return [each for each in images if each.digest in wanted]
     first = {each.platform: _base_of(each) for each in reversed(images) if not each.variant}
     return [each for each in images if _base_of(each) == first.get(each.platform, _base_of(each))]

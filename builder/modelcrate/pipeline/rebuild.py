@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from modelcrate._version import __version__
 from modelcrate.config import Config
 from modelcrate.events import Notice
-from modelcrate.images.image import Image, ImageLayer, Index
+from modelcrate.images.image import DEFAULT_VARIANT, Image, ImageLayer, Index
 from modelcrate.images.reading import Found
 from modelcrate.images.sources import Sources, blamed_on_sources, check_links, read_sources
 from modelcrate.images.unpack import unpack
@@ -185,11 +185,12 @@ def _rebuild(sources: Sources, found: Found, image: Image | Index, session: Sess
             top.mkdir()
         sources.unpack(top, LOCK_NAME)
         with blamed_on_sources(top):
-            request = session.read(top / sources.file)
-            if request.project.dependencies.project:
-                raise IntegrityError("the sources want to run a build of their own (project: true)")
-            for _ in declared_files(request.project.dependencies, top, session.config.file_variables):
-                pass  # a variable that they want is told before anything is fetched
+            request = _for_image(session.read(top / sources.file), image)
+            for each in request.project.every:
+                if each.dependencies.project:
+                    raise IntegrityError("the sources want to run a build of their own (project: true)")
+                for _ in declared_files(each.dependencies, top, session.config.file_variables):
+                    pass  # a variable that they want is told before anything is fetched
             _place_files(request, image.images[0], scratch)
             given = _given_models(request, image.images[0], scratch)
         project = request.project
@@ -203,17 +204,27 @@ def _rebuild(sources: Sources, found: Found, image: Image | Index, session: Sess
                 raise  # a package that can't be had any more
             what = "the lock among the sources beside the image does not fit them"
             raise IntegrityError(what, why=fault.why or fault.what) from None
-        mismatches = [line for each in made.images for line in list_mismatches(found.image(each.platform), each)]
-        built = [each.platform for each in made.images]
+        mismatches = [
+            line
+            for each in made.images
+            for line in list_mismatches(found.image(each.platform, each.variant or DEFAULT_VARIANT), each)
+        ]
+        built = [(each.variant, each.platform) for each in made.images]
         mismatches += [
-            f"{Platform.of(each.settings)}: the sources do not build this platform"
+            f"{replace(each, platform=Platform.of(each.settings)).label}: the sources do not build this {'variant' if each.variant else 'platform'}"
             for each in image.images
-            if not any(platform.matches(each.settings) for platform in built)
+            if not any(name == each.variant and platform.matches(each.settings) for name, platform in built)
         ]
         if not mismatches and made.digest != image.digest:
             mismatches = ["index: only its annotations, or the order of its images, differ"]
     made_by = sources.version if sources.version != __version__ else ""
     return Rebuilt(made.digest, tuple(mismatches), made_by)
+
+
+def _for_image(request: Request, image: Image | Index) -> Request:
+    """Returns the request for those variants that an image has: one that was copied by itself has none beside it."""
+    names = {each.variant or DEFAULT_VARIANT for each in image.images}
+    return request.for_variant(*names) if request.project.variants and len(names) == 1 else request
 
 
 def _created(image: Image) -> datetime | None:

@@ -128,13 +128,17 @@ def find_earlier(request: Request, connections: Connections) -> dict[Platform, P
         from modelcrate.transports.addresses import find
 
         named = find(request.against, connections)
-        return {each: Previous(request.against, named.image(each), found=named) for each in request.project.platforms}
+        wanted = request.variant
+        return {
+            each: Previous(request.against, named.image(each, wanted), found=named)
+            for each in request.project.platforms
+        }
     places = list(_targets(request, connections))
     earlier: dict[Platform, Previous] = {}
     for platform in request.project.platforms:
         for where, found in places:
             with suppress(SourceError):  # it has none for this platform
-                earlier.setdefault(platform, Previous(where, found.image(platform), found=found))
+                earlier.setdefault(platform, Previous(where, found.image(platform, request.variant), found=found))
     return earlier
 
 

@@ -49,7 +49,7 @@ def list_sources(prepared: Prepared, config: Config) -> Tree:
         raise UserError("the sources of an image are a project with a file", hint="write one: modelcrate init")
     if prepared.lock is None:
         raise LockedError("the sources of an image need a lock", hint="make one, and build again: modelcrate lock")
-    if project.dependencies.project:
+    if any(each.dependencies.project for each in project.every):
         raise UserError(
             "the project's own package is no source that a rebuild could take: whoever rebuilds would run its build",
             hint="build its wheel, name the folder of the wheel as wheelhouse, and leave `project: true` out",
@@ -86,20 +86,21 @@ def _named_files(prepared: Prepared, file: Path, config: Config) -> Iterator[Pat
     yield file
     yield folder / LOCK_NAME
     yield from (place / name for place in _tops(project, folder) for name in NAMES if (place / name).exists())
-    yield from declared_files(project.dependencies, folder, config.file_variables)
+    for each in project.every:
+        yield from declared_files(each.dependencies, folder, config.file_variables)
+        base = getattr(each.base, "path", None)
+        if base is not None and not isinstance(each.base, RegistryBase):
+            yield folder / base
     yield from (folder / path for path in project.gates.model_keys)
     for test in project.tests:
         yield from (folder / text for text in (test.request, test.answer) if text is not None and not is_json(text))
-    base = getattr(project.base, "path", None)
-    if base is not None and not isinstance(project.base, RegistryBase):
-        yield folder / base
     yield from prepared.own
 
 
 def _empty(project: Project, folder: Path) -> Iterator[Entry]:
     """Yields the wheelhouse, which has to be there, and whose wheels are no sources."""
-    if project.dependencies.wheelhouse is not None:
-        yield directory(_place(folder / project.dependencies.wheelhouse, folder))
+    houses = (each.dependencies.wheelhouse for each in project.every)
+    yield from (directory(_place(folder / each, folder)) for each in dict.fromkeys(houses) if each is not None)
 
 
 def _tops(project: Project, folder: Path) -> Iterator[Path]:

@@ -398,6 +398,11 @@ class Project:
     """Other images of the project, which are with it in one index."""
 
     @property
+    def every(self) -> tuple[Project, ...]:
+        """The project without its variants, and what each of them is made of."""
+        return (replace(self, variants=()), *(each.of(self) for each in self.variants))
+
+    @property
     def served_by_model(self) -> bool:
         """Whether there is no entry script, and one is wanted: over a Debian base, or where there are packages for it."""
         needs = self.dependencies

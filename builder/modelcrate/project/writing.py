@@ -30,6 +30,7 @@ from modelcrate.project.values import (
     HubModel,
     Project,
     RegisteredModel,
+    Variant,
     is_pylock,
 )
 
@@ -80,6 +81,31 @@ def _lines(project: Project) -> Iterator[str]:
     if project.workspace:
         yield _noted(f"workspace: {scalar(project.workspace)}", "where registered models are")
     yield from _gates(project.gates)
+    if project.variants:
+        yield _noted("variants:", "other images of the project, in one index with it")
+    for each in project.variants:
+        yield f"  - name: {scalar(each.name)}"
+        yield from (f"    {line}" for text in _differing(each, project) for line in text.split("\n"))
+
+
+def _differing(variant: Variant, project: Project) -> Iterator[str]:
+    """Yields what a variant has otherwise than its project."""
+    if variant.platforms != project.platforms:
+        yield f"platforms: [{', '.join(scalar(str(each)) for each in variant.platforms)}]"
+    if variant.python and variant.python != project.python:
+        yield f"python: {scalar(variant.python)}"
+    if variant.base != project.base:
+        yield from _base(variant.base)
+    if variant.dependencies != project.dependencies:
+        yield from _dependencies(variant.dependencies)
+    yield from _table("env", _more(variant.env, project.env))
+    yield from _table("labels", _more(variant.labels, project.labels))
+    if (variant.server, variant.serving) != (project.server, project.serving):
+        yield from _server(variant.of(project))
+
+
+def _more(pairs: Mapping[str, str], below: Mapping[str, str]) -> Mapping[str, str]:
+    return {name: value for name, value in pairs.items() if below.get(name) != value}
 
 
 def _image(project: Project) -> Iterator[str]:

@@ -44,7 +44,7 @@ def image_facts(
     """
     images = found.images
     parts = [_OneImage.of(each, gathered, config, name) for each in images]
-    nodes = tuple(each.node(str(each.image.platform)) for each in parts)
+    nodes = tuple(each.node(each.image.label) for each in parts)
     title = next((text for each in images if (text := _title(each))), name)
     inner = nodes if len(nodes) > 1 else tuple(layer for each in nodes for layer in each.children)
     top = Node(short(title), "image", sum(each.size for each in nodes), inner)
@@ -55,7 +55,7 @@ def image_facts(
         tuple(_about(images)),
         top,
         tuple(each.kept for each in parts),
-        tuple(line for each in parts for line in each.layers((earlier or {}).get(str(each.image.platform)), reasons)),
+        tuple(line for each in parts for line in each.layers((earlier or {}).get(each.image.label), reasons)),
         tuple({(row.kind, row.name, row.version): row for each in parts for row in each.packages()}.values()),
         tuple({row.path: row for each in parts for row in each.models()}.values()),
         None if artifacts is None else list_beside(artifacts, subjects),
@@ -175,7 +175,7 @@ def _says(file: ModelFile) -> str:
 
 
 def _about(images: Sequence[Image]) -> Iterator[tuple[str, str]]:
-    yield "platform", ", ".join(str(each.platform) for each in images)
+    yield "platform", ", ".join(each.label for each in images)
     for each in images[:1]:
         settings = each.settings.get("config") or {}
         command = [*(settings.get("Entrypoint") or []), *(settings.get("Cmd") or [])]

@@ -28,10 +28,10 @@ def layer_facts(
     lines = explain(old, new)
     pairs = pair_layers(old, new) if old is not None else None
     made = [
-        _layer(each, line, pairs, str(new.platform), listings.get(each.layer.diff_id), reasons)
+        _layer(each, line, pairs, new.label, listings.get(each.layer.diff_id), reasons)
         for each, line in zip(new.layers, lines, strict=False)
     ]
-    return (*made, *_gone(lines[len(new.layers) :], old, str(new.platform)))
+    return (*made, *_gone(lines[len(new.layers) :], old, new.label))
 
 
 def _gone(lines: list[Explanation], old: Image | None, platform: str) -> Iterator[LayerFacts]:

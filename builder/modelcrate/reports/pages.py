@@ -97,7 +97,7 @@ def page_of_refused(
 def place_in_map(image: Deliverable, layer: ImageLayer) -> str:
     """Returns the address, within a page, of a layer's box in the map."""
     several = len(image.images) > 1
-    platform = [str(each.platform) for each in image.images if layer in each.layers][:1] if several else []
+    platform = [each.label for each in image.images if layer in each.layers][:1] if several else []
     return address(*platform, layer.name or layer.descriptor.digest.short)
 
 
@@ -117,7 +117,7 @@ def _page_of_built(
     for each in previous:
         if each.partial:
             continue
-        earlier.setdefault(str(each.image.platform), each.image)
+        earlier.setdefault(each.image.label, each.image)
     beside = image.graph().attached
     facts = image_facts(name, image, gathered, config, artifacts=beside, earlier=earlier, reasons=True)
     return Page(image_page(facts, timeline, refusal))
