@@ -22,7 +22,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         prepared = session.prepare(request)
         image = session.known_image(prepared)
     registries = frozenset(each.reference.registry for each in request.outputs if isinstance(each, RepositoryOutput))
-    there = cached_bytes(prepared.previous, registries) if registries else None
-    costs = {each.cache_key: cost(each, there) for plan in prepared.plans for each in plan.layers}
+    there = cached_bytes(prepared.all_previous, registries) if registries else None
+    costs = {each.cache_key: cost(each, there) for plan in prepared.all_plans for each in plan.layers}
     console.print_result(plan_json(prepared, costs, image), plan_text(prepared, costs, image))
     return 0

@@ -116,7 +116,7 @@ class Found:
         Raises:
             SourceError: There is no such variant.
         """
-        members = of_variant(self.members(), name, self.collection.where)
+        members = of_variant(self.members(), name, self.collection.where) if self.members() else []
         if len(members) <= 1:
             return self.image(variant=name)
         return combine(read_image(self.collection, each) for each in members)

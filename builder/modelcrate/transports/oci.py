@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -159,20 +159,20 @@ def _write(
     annotations = {key: value for key, value in own if key not in (ARTIFACTS_ANNOTATION, REF_NAME)}
     annotations |= make_artifact_annotations(attached, image.descriptor)
     layout.name(replace(image.descriptor, annotations=annotations), tag)
-    variants = _name_variants(layout, image, tag, make_artifact_annotations(attached, image.descriptor))
+    variants = _name_variants(layout, image, tag, attached)
     named = {name: f"{target.removesuffix(tag or '')}{other}" for name, other in variants.items()}
     return Delivered(kind, target, image.digest, sent, reused, variants=named)
 
 
-def _name_variants(layout: Layout, image: Deliverable, tag: str | None, beside: Mapping[str, str]) -> dict[str, str]:
+def _name_variants(layout: Layout, image: Deliverable, tag: str | None, attached: Sequence[Artifact]) -> dict[str, str]:
     """Gives each variant of an image in a layout a tag of its own, if the image has one, and returns their tags."""
     if tag is None:
         return {}
     tags = {}
     for name, each in variants_of(image).items():
-        root = each.graph().root
+        root, annotations = each.graph().root, {VARIANT: name, **make_artifact_annotations(attached, each.descriptor)}
         layout.add(root.chunks(), root.descriptor)
-        layout.name(replace(each.descriptor, annotations={**beside, VARIANT: name}), f"{tag}-{name}")
+        layout.name(replace(each.descriptor, annotations=annotations), f"{tag}-{name}")
         tags[name] = f"{tag}-{name}"
     return tags
 
