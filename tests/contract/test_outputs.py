@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,14 @@ from modelcrate import transports
 from modelcrate.config import Config
 from modelcrate.home.folder import open_store
 from modelcrate.images import image
-from modelcrate.images.image import Image, ImageLayer, Index
+from modelcrate.images.image import VARIANT, Image, ImageLayer, Index
 from modelcrate.images.image_config import RunSpec
 from modelcrate.images.reading import Found
 from modelcrate.transports import docker_archive
 from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered
-from modelcrate_layers.content import Platform
+from modelcrate_layers.content import Literal, Platform, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, UserError
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.recipe import Recipe, RecipeBlob, measure
@@ -165,6 +166,59 @@ def test_several_platforms_are_an_index_or_refused(kind: str, place: Place, sett
     found = judged(kind, address, settings)
     assert [str(each.platform) for each in found.read().images] == ["linux/amd64", "linux/arm64"]
     assert found.image(Platform.parse("linux/arm64")).id == made.images[1].id
+
+
+def as_variant(made: Image, name: str) -> Image:
+    """The same image as a variant of this name."""
+    manifest = parse_object(made.manifest.data)
+    manifest["annotations"] = {VARIANT: name}
+    return replace(made, manifest=Literal(canonical_json(manifest), made.manifest.media_type))
+
+
+def test_variants_have_names_of_their_own_or_are_refused(
+    kind: str, place: Place, settings: Config, tmp_path: Path
+) -> None:
+    shared, gpu = on_disk(tmp_path, ("none",)), as_variant(on_disk(tmp_path, ("none", "zstd")), "gpu")
+    made = image.combine([shared, gpu])
+    output, address = place("variants")
+    if kind == "docker-archive":
+        with pytest.raises(UserError, match="one image") as refused:
+            deliver(output, made, settings)
+        assert "--variant" in refused.value.hint
+        return
+    delivered = deliver(output, made, settings)
+    assert delivered.digest == made.digest
+    found = judged(kind, address, settings)
+    assert found.image().digest == shared.digest, "what is taken where none is named"
+    assert found.image(variant="gpu").digest == found.image(gpu.platform, "gpu").digest == gpu.digest
+    if kind == "oci-archive":  # it has one image, and no names
+        assert delivered.variants == {}
+        return
+    alone = f"{address}-gpu" if ":" in address else f"{address}:latest-gpu"
+    assert delivered.variants["gpu"] == alone.removeprefix("registry:").removeprefix("oci:")
+    assert judged(kind, alone, settings).image().digest == gpu.digest
+    if kind == "oci":
+        assert judged(kind, address.removesuffix(":tag"), settings).descriptor.digest == made.digest
+    if kind == "store":
+        assert judged(kind, gpu.id.hex[:12], settings).descriptor.digest == gpu.digest
+        assert judged(kind, shared.id.hex[:12], settings).descriptor.digest == made.digest
+    assert deliver(output, made, settings).sent <= (0 if kind != "registry" else 4000), "it is there"
+
+
+def test_a_variant_for_several_platforms_is_an_index_by_itself(
+    kind: str, place: Place, settings: Config, tmp_path: Path
+) -> None:
+    if kind in {"docker-archive", "oci-archive"}:
+        pytest.skip("it has one image, and no names")
+    platforms = ("linux/amd64", "linux/arm64")
+    plain = [on_disk(tmp_path, ("none",), each) for each in platforms]
+    gpus = [as_variant(on_disk(tmp_path, ("zstd",), each), "gpu") for each in platforms]
+    output, address = place("several-variants")
+    deliver(output, image.combine([*plain, *gpus]), settings)
+    alone = judged(kind, f"{address}-gpu" if ":" in address else f"{address}:latest-gpu", settings)
+    assert alone.descriptor.digest == image.combine(gpus).digest
+    for each in gpus:
+        assert alone.image(each.platform).digest == each.digest
 
 
 def test_a_file_that_changed_publishes_nothing(kind: str, place: Place, settings: Config, tmp_path: Path) -> None:
