@@ -24,10 +24,12 @@ from support.sources import REPOSITORY
 from support.validator import assert_valid_layout
 
 FOLDER = REPOSITORY / "fixtures" / "golden"
-NAMES = [*golden.trees(), "image"]
+NAMES = [*golden.trees(), "image", "variants"]
 
 
 def computed(name: str) -> dict[str, Any]:
+    if name == "variants":
+        return golden.index_facts(golden.variants())
     return golden.image_facts(golden.made()) if name == "image" else golden.layer_facts(golden.trees()[name])
 
 
@@ -38,7 +40,7 @@ def committed(name: str) -> dict[str, Any]:
 
 def comparable(name: str, facts: dict[str, Any], current: dict[str, Any]) -> dict[str, Any]:
     """Without the blobs of codecs in other versions than ours, of which nothing is promised."""
-    if name == "image":
+    if name in ("image", "variants"):
         return facts
     return {**facts, "blobs": {key: value for key, value in facts["blobs"].items() if key in current["blobs"]}}
 
@@ -60,7 +62,7 @@ def assert_same_codecs(name: str, wanted: dict[str, Any], found: dict[str, Any])
         now = [each["annotations"]["io.modelcrate.layer.codec"] for each in found["manifest"]["layers"]]
         if versions != now:
             pytest.skip(f"the golden image was made with {', '.join(versions)}; here is {', '.join(now)}")
-    else:
+    elif name != "variants":
         assert "none" in wanted["blobs"]
 
 
@@ -115,3 +117,10 @@ def test_digests_are_the_same_on_another_processor(processor: str) -> None:
     site = os.pathsep.join(each for each in sys.path if each.endswith("site-packages"))
     path = os.pathsep.join([*(str(REPOSITORY / part) for part in ("builder", "layers", "tests")), site])
     assert told_by(emulator, "-cpu", processor, real, PYTHONPATH=path) == here()
+
+
+def test_the_golden_index_of_variants_is_valid(tmp_path: Path) -> None:
+    LayoutOutput(tmp_path / "layout", "golden").deliver(
+        golden.variants(), Connections(Config(tmp_path)), lambda event: None
+    )
+    assert assert_valid_layout(tmp_path / "layout").images == 3 + 1, "the variant has an entry of its own"

@@ -17,7 +17,7 @@ from typing import Any
 from zlib import crc32
 
 from modelcrate.images import image
-from modelcrate.images.image import Image, ImageLayer
+from modelcrate.images.image import Image, ImageLayer, Index
 from modelcrate.images.image_config import RunSpec
 from modelcrate_layers.content import Platform
 from modelcrate_layers.kinds import LayerKind
@@ -156,6 +156,25 @@ def placed(kind: LayerKind) -> ImageLayer:
     return ImageLayer(kind.role, kind.name, layer, RecipeBlob(recipe, layer), key=kind.key())
 
 
+def variants() -> Index:
+    """An index of an image for two platforms, and of a variant of it for one. Nothing is compressed, so no codec's version is in it."""
+    shared = model_layers("one", 1, Listing((file(folder("one", 1) + b"/model.bin", Bytes(words(100))),)))
+    own = model_layers("two", 1, Listing((file(folder("two", 1) + b"/kernels.bin", Bytes(words(200))),)))
+    amd64, arm64 = Platform("linux", "amd64"), Platform("linux", "arm64")
+
+    def one(platform: Platform, variant: str, *kinds: LayerKind) -> Image:
+        notes = {"title": "golden"} | ({image.VARIANT: variant} if variant else {})
+        layers = [placed(kind) for kind in kinds]
+        return image.assemble(platform, {}, layers, RunSpec(env={"A": variant}), annotations=notes)
+
+    return image.combine([one(amd64, "", *shared), one(arm64, "", *shared), one(amd64, "gpu", *shared, *own)])
+
+
+def index_facts(golden: Index) -> dict[str, Any]:
+    manifests = [json.loads(each.manifest.data) for each in golden.images]
+    return {"digest": str(golden.digest), "index": json.loads(golden.index.data), "manifests": manifests}
+
+
 def image_facts(golden: Image) -> dict[str, Any]:
     return {
         "id": str(golden.id),
@@ -167,7 +186,11 @@ def image_facts(golden: Image) -> dict[str, Any]:
 
 def facts() -> dict[str, Any]:
     """Everything golden."""
-    return {**{name: layer_facts(tree) for name, tree in trees().items()}, "image": image_facts(made())}
+    return {
+        **{name: layer_facts(tree) for name, tree in trees().items()},
+        "image": image_facts(made()),
+        "variants": index_facts(variants()),
+    }
 
 
 if __name__ == "__main__":
