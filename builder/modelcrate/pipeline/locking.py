@@ -50,7 +50,9 @@ def read_fitting_lock(request: Request, files: compose.Files, emit: Emit) -> Loc
     project, differing = request.project, list(_variants_changed(request, lock))
     if request.variant_name:
         lock = lock.variants.get(request.variant, Lock({}, {}, lock.models, lock.codecs))
-    differing += differences(lock_inputs(project, request.folder, server_requirements(project)), lock)
+    of = f"the variant {request.variant_name}: " if request.variant_name else ""
+    now = lock_inputs(project, request.folder, server_requirements(project))
+    differing += [f"{of}{each}" for each in differences(now, lock)]
     if request.locked:
         refuse_differences([*differing, *_changed_files(lock, files)])
     elif differing:
