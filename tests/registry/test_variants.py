@@ -155,6 +155,7 @@ def test_commands_take_the_variant_that_is_named(crate: Crate, project: Path) ->
     assert "no difference" in crate("diff", "served", "served:latest-gpu", "--variant", "gpu").succeeded().out
     crate("inspect", "served", "--variant", "tpu").failed(3, "no variant 'tpu'", "default, gpu")
     crate("build", project, "--variant", "tpu").failed(2, "no variant 'tpu'", "default, gpu")
+    crate("lock", project).succeeded()
     crate("verify", project, "--against", "served").succeeded()
     bill = crate("sbom", "served", "--variant", "gpu").succeeded().json
     assert "tiny-lib-gpu" in {each["name"] for each in bill["packages"]}
