@@ -272,26 +272,14 @@ def assemble(
 
 
 def combine(images: Iterable[Image]) -> Index:
-    """Returns the index of these images, in their order: clients take the first that fits (image-index.md).
-
-    A variant beside others asks for a feature of its name (`os.features`): engines that know features take it only where they are told to
-    (`linux(+gpu)/amd64`), and to others it is not the first.
-    """
+    """Returns the index of these images, in their order: clients take the first that fits (image-index.md), so variants come last."""
     images = tuple(images)
-    alone = all(each.variant for each in images)
     index = {
         "schemaVersion": 2,
         "mediaType": MediaType.INDEX,
-        "manifests": [_member(each, alone=alone) for each in images],
+        "manifests": [image.descriptor.json() for image in images],
     }
     return Index(LiteralBlob(canonical_json(index), MediaType.INDEX), images)
-
-
-def _member(image: Image, *, alone: bool) -> dict[str, Any]:
-    entry = image.descriptor.json()
-    if image.variant and not alone:
-        entry["platform"] = {**entry["platform"], "os.features": [image.variant]}
-    return entry
 
 
 def is_variant_name(text: str) -> bool:

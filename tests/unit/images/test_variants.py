@@ -25,16 +25,11 @@ def entries(index: Index) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_variant_says_its_name_and_asks_for_a_feature_where_it_stands_beside_others() -> None:
+def test_an_index_names_a_variant_and_asks_for_the_platform_of_its_config_alone() -> None:
     default, gpu = entries(combine([made(), made("gpu")]))
     assert default == made().descriptor.json()
     assert gpu["annotations"] == {VARIANT: "gpu"}
-    assert gpu["platform"] == {"architecture": "amd64", "os": "linux", "os.features": ["gpu"]}
-
-
-def test_variants_alone_ask_for_nothing_so_that_every_engine_finds_them() -> None:
-    both = combine([made("gpu"), made("gpu", "linux/arm64")])
-    assert [each["platform"].get("os.features") for each in entries(both)] == [None, None]
+    assert gpu["platform"] == {"architecture": "amd64", "os": "linux"}, "validators hold it to the config"
 
 
 def test_a_variant_for_several_platforms_is_an_index_of_its_own() -> None:
