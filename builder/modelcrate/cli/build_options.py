@@ -11,7 +11,6 @@ from pathlib import Path
 from modelcrate import transports
 from modelcrate.cli import attestation_options, result_files
 from modelcrate.cli.console import Console
-from modelcrate.cli.variant_option import variant_argument
 from modelcrate.events import Emit
 from modelcrate.images.reference import Reference
 from modelcrate.pipeline.request import Request
@@ -61,7 +60,12 @@ def output_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="refuse an image of more than SIZE, such as 2GB; before anything is fetched, where sizes are known",
     )
-    variant_argument(parser, "build one image alone, with the outputs' own names")
+    parser.add_argument(
+        "--variant",
+        default="",
+        metavar="NAME",
+        help="build this variant of the project alone, such as gpu, or `default`: the project without variants",
+    )
     reuse_arguments(parser)
 
 
