@@ -15,7 +15,7 @@ from modelcrate.images.reference import Reference, is_registry
 from modelcrate.maintenance.rebase import BASE_DIGEST, BASE_NAME, NewBase, rebase
 from modelcrate.net.errors import ErrorResponse, NotFound
 from modelcrate.transports.connections import Connections
-from modelcrate.transports.registry import RegistryOutput, find
+from modelcrate.transports.registry import RegistryOutput, find_whole
 from modelcrate_layers.content import Descriptor
 from modelcrate_layers.errors import CrateError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -100,7 +100,7 @@ def _rebase_one(
     reference: Reference, base: NewBase, connections: Connections, emit: Emit, attest: Attest | None
 ) -> Outcome | None:
     try:
-        found = find(reference, connections)
+        found = find_whole(reference, connections)
         members = found.members() or (found.descriptor,)
         earlier = [each.annotations.get(VARIANT, DEFAULT_VARIANT) for each in members if _is_earlier(each, found, base)]
         if not earlier:

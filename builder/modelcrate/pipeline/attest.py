@@ -192,9 +192,11 @@ def _attest_changed(
     if wanted:
         key = options.signer.public if options.signer is not None else None
         earlier = (Previous(before.collection.where, old, found=before),)
-        base = [each for each in image.layers if each.role == "base"]
-        gather_contents(base, config, earlier, key)
-        known = gather_contents(image.layers, config, earlier, key, fetch=bool(options.sbom or options.signer))
+        base, own = (
+            [each for each in image.layers if (each.role == "base") is below] for below in (True, False)
+        )
+        known = gather_contents(base, config, key=key)
+        known |= gather_contents(own, config, earlier, key, fetch=bool(options.sbom or options.signer))
     maker = replace(maker, sbom=wanted)
     contents = inventory(_title(image) or maker.identity, image, config, None, known) if wanted else None
     made = (*maker.artifacts(image.manifest.descriptor, contents), *maker.layer_contents(image, known))

@@ -49,12 +49,12 @@ class BlobCache:
             self._drop_holder(repository, digest)
 
     def set_mounts(self, registry: str, *, taken: bool) -> None:
-        """Records whether the registry mounted a blob from another repository at the last attempt."""
+        """Records whether the registry mounted a blob from another repository. One that did once may lack the next blob there, and still mounts."""
         with self._lock:
-            self._mounts[registry] = taken
+            self._mounts[registry] = taken or self._mounts.get(registry, False)
 
     def mounts(self, registry: str) -> bool | None:
-        """Returns whether the registry mounts blobs; None where that is not known."""
+        """Returns whether the registry mounts blobs; None where none was tried."""
         with self._lock:
             return self._mounts.get(registry)
 

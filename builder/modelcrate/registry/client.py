@@ -116,6 +116,17 @@ class RegistryClient:
         """
         return self._puller.manifest(ref)
 
+    def is_new(self, ref: Reference, digest: Digest) -> bool:
+        """Returns whether the reference is known to name something else than this, or nothing. No request is sent."""
+        return self._transport.blobs.tag_differs(ref.name, ref.target, digest)
+
+    def known_blobs(self, ref: Reference, without: Collection[Digest]) -> frozenset[Digest]:
+        """Returns the blobs that the repository has confirmed, or that manifests of it name which were read; `without` names some that don't count.
+
+        A registry may have lost one. Whoever relies on it has to handle the refusal of the manifest that names it.
+        """
+        return self._transport.blobs.known(ref.name, without)
+
     def blob(self, ref: Reference, descriptor: Descriptor) -> RemoteBlob:
         """Returns a blob of this repository. No request is sent before it is read.
 
@@ -277,8 +288,23 @@ class RegistryClient:
         (descriptor,) = self._referrers.push(ref, [data])
         return descriptor
 
-    def push_referrers(self, ref: Reference, documents: Sequence[bytes]) -> list[Descriptor]:
-        """Publishes several manifests with a `subject`. Where they are listed under a tag, each list is written once."""
+    def push_referrers(
+        self, ref: Reference, documents: Sequence[bytes], blobs: Sequence[Blob] = ()
+    ) -> list[Descriptor]:
+        """Publishes several manifests with a `subject`. Where they are listed under a tag, each list is written once.
+
+        Args:
+            ref: The repository.
+            documents: The manifests.
+            blobs: Sent again, once, where the registry has lost one of them.
+        """
+        try:
+            return self._referrers.push(ref, documents)
+        except ErrorResponse as fault:
+            if "MANIFEST_BLOB_UNKNOWN" not in fault.codes or not blobs:
+                raise
+        self._transport.blobs.forget(ref.name)
+        self.push_blobs(ref, blobs)
         return self._referrers.push(ref, documents)
 
     def delete(self, ref: Reference) -> None:

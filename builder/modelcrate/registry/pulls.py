@@ -87,6 +87,7 @@ class Puller:
         descriptor = documents.check_document(answer, ref.digest, request.where())
         if remote.registry == ref.registry:  # and not one of its mirrors
             self.transport.blobs.add_manifest(ref.name, descriptor.digest, answer.body)
+            self.transport.blobs.set_tag(ref.name, ref.target, descriptor.digest)
         return descriptor, answer.body
 
     def first(self, ref: Reference, ask: Callable[[Remote, RepositoryAddress], T]) -> T:

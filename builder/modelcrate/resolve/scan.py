@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from modelcrate.events import Emit, ignore_event, track_chunks
 from modelcrate.images.image import ImageLayer
+from modelcrate.net.keyed_lock import KeyedLock
 from modelcrate_layers.content import canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.frozen import dataclass
@@ -29,6 +30,8 @@ _VERSION = 5
 """Raised when scans are to be made anew."""
 
 _FOLDER = "scans"
+
+_SCANNING = KeyedLock()
 
 MAX_FILES = 10_000
 """How many files and links of a layer are kept; a layer with a Python has some 250."""
@@ -101,7 +104,7 @@ class LayerScan:
 
 
 def scan(layer: ImageLayer, cache: Path, emit: Emit = ignore_event, *, held: bool = True) -> LayerScan:
-    """Scans a layer, or recalls its scan from the cache.
+    """Scans a layer, or recalls its scan from the cache. Of several threads that want the same layer, one scans it.
 
     Args:
         layer: The layer.
@@ -112,8 +115,11 @@ def scan(layer: ImageLayer, cache: Path, emit: Emit = ignore_event, *, held: boo
     Raises:
         IntegrityError: Its bytes are not those of its digest or diff id, are no tar, or a member's path leads outside.
     """
-    if (known := recall(layer, cache)) is not None:
-        return known
+    with _SCANNING.hold((cache, _name(layer))):
+        return recall(layer, cache) or _scan_and_keep(layer, cache, emit, held)
+
+
+def _scan_and_keep(layer: ImageLayer, cache: Path, emit: Emit, held: bool) -> LayerScan:
     try:
         found = _scan(layer, emit, held)
     except IntegrityError:

@@ -129,12 +129,13 @@ class RegistrySession:
     def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
         """Pushes what the registry lacks of the image. See `Output.deliver`."""
         graph = image.graph()
+        put = _put_beside if self._client.is_new(self.reference, graph.root.descriptor.digest) else attach
         descriptor, results = self._client.publish(
             self.reference, graph.documents, graph.blobs, mount_from=_mount_sources(graph.blobs, self.reference)
         )
         variants = self._tag_variants(image)
         try:
-            attach(self._client, self.reference, graph.attached)
+            put(self._client, self.reference, graph.attached)
         except CrateError:
             emit(Done(f"{KIND} {self.target}, without some of the documents beside it"))
             raise
@@ -158,22 +159,35 @@ class RegistrySession:
 
 
 def attach(client: RegistryClient, reference: Reference, artifacts: Sequence[Artifact]) -> None:
-    """Pushes artifacts about an image that the repository has.
+    """Pushes artifacts about an image that the repository has. Those that it lists already are left alone.
 
     An artifact with a subject becomes a referrer. An artifact with a tag is merged with the one that the tag names now.
     """
     subjects = {each.subject for each in artifacts if each.subject}
     listed = {one.digest for subject in subjects for one in client.referrers(reference.at(subject))}
+    new = [each for each in artifacts if each.manifest.descriptor.digest not in listed]
+    if not listed:
+        _put_beside(client, reference, new)
+    else:
+        _put(client, reference, new, frozenset())
+
+
+def _put_beside(client: RegistryClient, reference: Reference, artifacts: Sequence[Artifact]) -> None:
+    """Pushes artifacts about an image that has none yet, as far as is known: nothing is asked that costs as much as to send it."""
+    blobs = {blob.descriptor.digest: blob.descriptor.size for each in artifacts for blob in each.blobs}
+    small = frozenset(digest for digest, size in blobs.items() if size <= MAX_UNASKED)
+    _put(client, reference, artifacts, small - {EMPTY.descriptor.digest})
+
+
+def _put(
+    client: RegistryClient, reference: Reference, artifacts: Sequence[Artifact], unasked: frozenset[Digest]
+) -> None:
     collection = RegistryCollection(client, reference)
-    new = [_merge_existing(each, collection) for each in artifacts if each.manifest.descriptor.digest not in listed]
+    new = [_merge_existing(each, collection) for each in artifacts]
     blobs = {blob.descriptor.digest: blob for each in new for blob in each.blobs}
-    unasked = {
-        digest
-        for digest, blob in blobs.items()
-        if not listed and digest != EMPTY.descriptor.digest and blob.descriptor.size <= MAX_UNASKED
-    }
-    client.push_blobs(reference, blobs.values(), unasked=unasked)
-    client.push_referrers(reference, [each.manifest.data for each in new if not each.tag])
+    known = client.known_blobs(reference, {each.manifest.descriptor.digest for each in new})
+    client.push_blobs(reference, [blob for digest, blob in blobs.items() if digest not in known], unasked=unasked)
+    client.push_referrers(reference, [each.manifest.data for each in new if not each.tag], tuple(blobs.values()))
     for each in new:
         if each.tag:
             data = each.manifest
@@ -207,11 +221,18 @@ class RegistryCollection:
     def __init__(self, client: RegistryClient, reference: Reference) -> None:
         self.client, self.reference = client, reference
         self._documents: dict[Digest, bytes] = {}
+        self._listed: dict[Digest, list[Descriptor]] = {}
 
     @property
     def where(self) -> str:
         """The reference as text."""
         return str(self.reference)
+
+    def fetch(self) -> Descriptor:
+        """Reads the manifest that the reference names now, and returns its descriptor."""
+        descriptor, data = self.client.manifest(self.reference)
+        self._documents[descriptor.digest] = data
+        return descriptor
 
     def read(self, descriptor: Descriptor) -> bytes:
         """Returns the bytes of a document.
@@ -237,10 +258,13 @@ class RegistryCollection:
     def beside(self, digest: Digest, wanted: ArtifactFilter | None = None) -> list[Artifact]:
         """Returns the artifacts about an image: its referrers, and without a filter those under cosign's tags.
 
+        What refers to an image is asked for once, for an image that was found is looked at as it was then.
+
         Raises:
             IntegrityError: There are more than MAX_ARTIFACTS.
         """
-        listed = self.client.referrers(self.reference.at(digest))
+        if (listed := self._listed.get(digest)) is None:
+            listed = self._listed[digest] = self.client.referrers(self.reference.at(digest))
         if len(listed) > MAX_ARTIFACTS:
             raise IntegrityError(f"has more than {MAX_ARTIFACTS} artifacts of one image", where=self.where)
         manifests = [each for each in listed if each.media_type == MediaType.MANIFEST]
@@ -268,6 +292,17 @@ def find(reference: Reference, connections: Connections, digest: Digest | None =
     client = connections.registries
     wanted = reference.at(digest) if digest is not None else reference
     return Found(RegistryCollection(client, reference), client.resolve(wanted))
+
+
+def find_whole(reference: Reference, connections: Connections) -> Found:
+    """Returns the same with its manifest, in one request instead of two: for an image whose manifest is read in any case.
+
+    Raises:
+        RegistryError: The registry has no such image, or can't be reached.
+        IntegrityError: What it has is no manifest.
+    """
+    collection = RegistryCollection(connections.registries, reference)
+    return Found(collection, collection.fetch())
 
 
 def copy_referrers(found: Found, target: str, connections: Connections) -> int:

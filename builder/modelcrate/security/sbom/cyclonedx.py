@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from modelcrate.images.image_config import timestamp
 from modelcrate.security.sbom.contents import ModelFile
-from modelcrate.security.sbom.inventory import Inventory, InventoryItem
+from modelcrate.security.sbom.inventory import REMEMBERED, Inventory, InventoryItem
 from modelcrate.security.sbom.licences import ids
 from modelcrate_layers.content import canonical_json
 
@@ -56,6 +57,7 @@ def text(inventory: Inventory) -> bytes:
     return canonical_json(document(inventory))
 
 
+@lru_cache(REMEMBERED)  # nobody changes what it returns
 def _package(item: InventoryItem) -> dict[str, Any]:
     notes = [{"name": f"{OURS}layer", "value": str(item.layer)}]
     notes += [{"name": f"{OURS}file", "value": item.filename}] if item.filename else []

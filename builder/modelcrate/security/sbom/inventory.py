@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from urllib.parse import quote
 
 from modelcrate.config import Config
@@ -16,6 +17,9 @@ from modelcrate.security.sbom.installed import InstalledPackage
 from modelcrate.security.sbom.layer_contents import gather_contents
 from modelcrate_layers.content import Descriptor, Digest, canonical_json
 from modelcrate_layers.frozen import dataclass
+
+REMEMBERED = 4096
+"""Packages whose entries in bills are made once for many images: those of a base, and wheels that many have in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,10 @@ def inventory(
             parts[part.kind, part.name, part.architecture] = (part, layer.layer.diff_id)
         files |= {each.path: each for each in found.files}
     distro, hashes = _distro(image), _hashes(pins)
-    items = tuple(_item(part, layer, copyrights, hashes, distro) for _, (part, layer) in sorted(parts.items()))
+    items = tuple(
+        _item(part, layer, _copyright(part, copyrights), *hashes.get((part.kind, part.name, part.version), ("", "")), distro)
+        for _, (part, layer) in sorted(parts.items())
+    )
     return Inventory(
         name,
         image.manifest.descriptor,
@@ -152,17 +159,17 @@ def _hashes(pins: Pins | None) -> Mapping[tuple[str, str, str], tuple[str, str]]
     return {(each.kind, each.name, each.version): (each.sha256, each.filename) for each in pins.packages}
 
 
+def _copyright(part: InstalledPackage, copyrights: Mapping[str, str]) -> str:
+    """Returns the licence of a Debian package that its copyright file names."""
+    return (copyrights.get(part.name) or copyrights.get(part.source, "")) if part.kind == "deb" else ""
+
+
+@lru_cache(REMEMBERED)
 def _item(
-    part: InstalledPackage,
-    layer: Digest,
-    copyrights: Mapping[str, str],
-    hashes: Mapping[tuple[str, str, str], tuple[str, str]],
-    distro: str,
+    part: InstalledPackage, layer: Digest, licence: str, sha256: str, filename: str, distro: str
 ) -> InventoryItem:
-    if part.kind == "deb":
-        part = replace(part, licence=part.licence or copyrights.get(part.name) or copyrights.get(part.source, ""))
-    sha256, filename = hashes.get((part.kind, part.name, part.version), ("", ""))
-    return InventoryItem(part, _purl(part, distro), sha256, layer, filename)
+    known = replace(part, licence=part.licence or licence)
+    return InventoryItem(known, _purl(part, distro), sha256, layer, filename)
 
 
 def _purl(part: InstalledPackage, distro: str) -> str:

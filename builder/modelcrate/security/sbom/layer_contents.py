@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from modelcrate.config import Config
 from modelcrate.images.image import ImageLayer
 from modelcrate.images.previous import Previous
+from modelcrate.net.keyed_lock import KeyedLock
 from modelcrate.security.sbom import contents_artifact
 from modelcrate.security.sbom.contents import LayerContents
 from modelcrate.security.sbom.layer_scan import NO_FACTS, KnownFacts, is_local, scan_layer
@@ -31,6 +32,11 @@ VERSION = 6
 
 READ, RECEIVED = "contents", "received-contents"
 """The folders in the cache."""
+
+KEPT = 256 << 10
+"""Bytes of a record up to which it is parsed once for many images: they have their base in common."""
+
+_SCANNING = KeyedLock()
 
 
 def gather_contents(
@@ -66,11 +72,20 @@ def gather_contents(
     left = [each for diff_id, each in wanted.items() if diff_id not in found and (fetch or is_local(each))]
     if left:
         with ThreadPoolExecutor(min(config.workers, len(left)), "scan") as pool:
-            scanned = pool.map(partial(scan_layer, known_facts=known_facts), left)
+            scanned = pool.map(partial(_scan_once, config=config, known_facts=known_facts), left)
             found |= dict(zip((each.layer.diff_id for each in left), scanned, strict=True))
-    for each in left:
-        _keep(config, READ, each.layer.diff_id, found[each.layer.diff_id])
     return found
+
+
+def _scan_once(layer: ImageLayer, config: Config, known_facts: KnownFacts) -> LayerContents:
+    """Reads a layer, and remembers its contents. Of several threads that want the same layer, one reads it."""
+    diff_id = layer.layer.diff_id
+    with _SCANNING.hold((config.cache, diff_id)):
+        for _, known in _cached([diff_id], config, READ):
+            return known
+        found = scan_layer(layer, known_facts)
+        _keep(config, READ, diff_id, found)
+        return found
 
 
 def _from_earlier(
@@ -91,7 +106,14 @@ def _cached(wanted: Iterable[Digest], config: Config, folder: str) -> Iterator[t
         data = read_record(config.cache / folder, _name(diff_id))
         with suppress(CrateError):
             if data is not None:
-                yield diff_id, LayerContents.parse(parse_object(data))
+                yield diff_id, _parse_once(data) if len(data) <= KEPT else _parse(data)
+
+
+def _parse(data: bytes) -> LayerContents:
+    return LayerContents.parse(parse_object(data))
+
+
+_parse_once = lru_cache(64)(_parse)
 
 
 def _keep(config: Config, folder: str, diff_id: Digest, contents: LayerContents) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from modelcrate.images.image_config import timestamp
 from modelcrate.security.sbom.contents import ModelFile
-from modelcrate.security.sbom.inventory import Inventory, InventoryItem
+from modelcrate.security.sbom.inventory import REMEMBERED, Inventory, InventoryItem
 from modelcrate.security.sbom.licences import references
 from modelcrate_layers.content import canonical_json
 
@@ -58,6 +59,7 @@ def _image(inventory: Inventory) -> dict[str, Any]:
     }
 
 
+@lru_cache(REMEMBERED)  # nobody changes what it returns
 def _package(item: InventoryItem) -> dict[str, Any]:
     sums = {"checksums": [{"algorithm": "SHA256", "checksumValue": item.sha256}]} if item.sha256 else {}
     return {
@@ -119,6 +121,7 @@ def _relationships(inventory: Inventory) -> Iterator[dict[str, str]]:
         yield {"spdxElementId": "SPDXRef-image", "relationshipType": "CONTAINS", "relatedSpdxElement": NOTHING}
 
 
+@lru_cache(REMEMBERED)
 def id_of(item: InventoryItem) -> str:
     """Returns the SPDX identifier of a package."""
     return f"SPDXRef-{item.part.kind}-{_word(item.part.name)}-{_word(item.part.version)}" + (
