@@ -40,6 +40,9 @@ class InventoryItem:
     layer: Digest
     filename: str = ""
 
+    def __hash__(self) -> int:
+        return hash(self.purl)  # each bill looks all items up, and nearly all purls differ
+
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
