@@ -179,7 +179,7 @@ def rebuild(
 
     Args:
         image: The address of the image, which was built with `sources=True`.
-        keys: Files with public keys; nothing is rebuilt that none of them has signed.
+        keys: Files with public keys; nothing is rebuilt that none of them has signed, nor from sources that none has.
         policy: The file with a policy; nothing is rebuilt that it refuses.
         settings: The configuration; by default that of the process.
         emit: Gets the events.
@@ -198,9 +198,7 @@ def rebuild(
     address, check = as_text("image", image), _signature_check(keys, policy)
     with as_session(settings, emit) as session:
         found = find(address, session.connections)
-        if check is not None:
-            check(found, address)
-        return rebuild_image(found, session)
+        return rebuild_image(found, session, check(found, address) if check is not None else None)
 
 
 def write_sources(
@@ -223,7 +221,7 @@ def write_sources(
         SourceError: There is no such image, or no sources beside it.
         IntegrityError: The sources are damaged, or name what the image does not have.
     """
-    from modelcrate.pipeline.rebuild import restore_project
+    from modelcrate.pipeline.restore import restore_project
     from modelcrate.transports.addresses import find
 
     address, target = as_text("image", image), as_path("folder", folder)

@@ -140,21 +140,27 @@ def locked_folder(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def scratch_folder(parent: Path | None = None, prefix: str = SCRATCH, *, clear: bool = True) -> Iterator[Path]:
+def scratch_folder(parent: Path | None = None, prefix: str = SCRATCH) -> Iterator[Path]:
     """Makes a folder that is removed when the block ends. Folders of this kind that a killed process has left are removed first.
 
     Args:
-        parent: Where it is made; by default the system's folder for temporary files.
+        parent: Where it is made; by default the system's folder for temporary files. It is none of the user's.
         prefix: How the names of such folders begin. No other folder there may begin so.
-        clear: Whether such folders are removed first; not in a folder of the user, who could have named one so.
     """
     import tempfile
 
     above = Path(tempfile.gettempdir()) if parent is None else parent
     with suppress(OSError):
-        for left in above.glob(f"{prefix}*") if clear else ():
+        for left in above.glob(f"{prefix}*"):
             _remove_abandoned(left)
-    path, lock = _new_scratch(above, prefix)
+    with scratch_in(above, prefix) as path:
+        yield path
+
+
+@contextmanager
+def scratch_in(parent: Path, prefix: str) -> Iterator[Path]:
+    """Makes a folder in one of the user's, and removes it when the block ends. Nothing else there is touched, whatever it is called."""
+    path, lock = _new_scratch(parent, prefix)
     try:
         yield path
     finally:

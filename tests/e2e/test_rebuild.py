@@ -16,8 +16,9 @@ import modelcrate
 from modelcrate.config import Config
 from modelcrate.images.artifact import make_referrer
 from modelcrate.images.image import Image
-from modelcrate.images.sources import KIND, PROJECT_FILE
-from modelcrate.pipeline.rebuild import MOST, _created, _place_files
+from modelcrate.images.sources import CHANGES, KIND, PROJECT_FILE
+from modelcrate.pipeline.image_models import place_files
+from modelcrate.pipeline.rebuild import MOST, _created
 from modelcrate.pipeline.request import read_request
 from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
@@ -192,7 +193,7 @@ def test_a_model_of_a_hub_is_the_images_own(
     assert len(hub.log) == asked
 
 
-def test_from_a_registry_by_the_library(inside: Inside, tmp_path: Path) -> None:
+def test_from_a_registry_by_the_library(inside: Inside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under another name of the project file, with a time of the environment, signed, and from the registry alone."""
     if reason := real_registry.missing():
         pytest.skip(reason)
@@ -201,15 +202,63 @@ def test_from_a_registry_by_the_library(inside: Inside, tmp_path: Path) -> None:
     inside("lock", project / "prod.yaml").succeeded()
     inside("keygen", tmp_path / "key").succeeded()
     inside("keygen", tmp_path / "other").succeeded()
-    config = Config(inside.home, {"HOME": str(inside.home), "SOURCE_DATE_EPOCH": "1700000000"})
     with real_registry.running(tmp_path / "registry") as registry:
         reference = f"{registry.host}/team/served:1"
-        modelcrate.build(project / "prod.yaml", push=reference, sources=True, settings=config)
-        inside("sign", reference, "--key", tmp_path / "key.key").succeeded()
+        with monkeypatch.context() as environment:
+            environment.setenv("SOURCE_DATE_EPOCH", "1700000000")
+            words = ("--sources", "--sign", tmp_path / "key.key")
+            inside("build", project / "prod.yaml", "--push", reference, *words).succeeded()
         shutil.rmtree(project)
         done = modelcrate.rebuild(reference, keys=[tmp_path / "key.pub"])
         assert done.mismatches == ()
         inside("verify", reference, "--rebuild", "--key", tmp_path / "other.pub").failed(5)
+
+
+def test_a_rebuild_that_trusts_a_key_takes_no_other_sources(inside: Inside, tmp_path: Path) -> None:
+    """The image is signed, and whoever may push beside it has put sources there. With signed ones, these alone count."""
+    inside("keygen", tmp_path / "key").succeeded()
+    key, public = tmp_path / "key.key", tmp_path / "key.pub"
+    project = served(tmp_path / "project")
+    inside("lock", project).succeeded()
+    inside("build", project, "--sources", "-t", "x:1").succeeded()
+    inside("sign", "x:1", "--key", key).succeeded()
+    inside("verify", "x:1", "--rebuild").succeeded()
+    inside("verify", "x:1", "--rebuild", "--key", public).failed(5, "the sources beside it are not")
+    inside("build", project, "--sources", "--sign", key, "-t", "y:1").succeeded()
+    with Connections(Config(inside.home)) as connections:
+        found = find("y:1", connections)
+        image, beside = found.image(), found.attached()
+        foreign = Literal(b"".join(writer.stream([LOCK, _text("m", PROJECT)])), MediaType.LAYER)
+        made = make_referrer(image.manifest.descriptor, KIND, foreign, {PROJECT_FILE: "m"})
+        StoreOutput("y:1").deliver(replace(image, attached=(*beside, made)), connections, lambda event: None)
+    assert inside("verify", "y:1", "--rebuild", "--key", public, "--json").succeeded().json["mismatches"] == []
+
+
+MALFORMED: dict[str, dict[str, str]] = {
+    "no project file": {PROJECT_FILE: ""},
+    "changes that are none": {PROJECT_FILE: "modelcrate.yaml", CHANGES: '{"base": 1}'},
+    "changes that are no JSON": {PROJECT_FILE: "modelcrate.yaml", CHANGES: "{"},
+    "a base of one key": {PROJECT_FILE: "modelcrate.yaml", CHANGES: '{"base": {"name": "x"}}'},
+    "a list": {PROJECT_FILE: "modelcrate.yaml", CHANGES: "[]"},
+    "a model without layers": {PROJECT_FILE: "modelcrate.yaml", CHANGES: '{"models": [{"goes": "a:1"}]}'},
+}
+
+
+@pytest.mark.parametrize("kind", MALFORMED)
+def test_damaged_sources_hide_no_others(kind: str, inside: Inside, tmp_path: Path) -> None:
+    project = model_only(tmp_path / "project")
+    inside("lock", project).succeeded()
+    inside("build", project, "--sources", "-t", "x:1").succeeded()
+    with Connections(Config(inside.home)) as connections:
+        found = find("x:1", connections)
+        image = found.image()
+        blob = Literal(b"".join(writer.stream([LOCK])), MediaType.LAYER)
+        made = make_referrer(image.manifest.descriptor, KIND, blob, MALFORMED[kind])
+        StoreOutput("x:1").deliver(replace(image, attached=(made, *found.attached())), connections, lambda event: None)
+        StoreOutput("y:1").deliver(replace(image, attached=(made,)), connections, lambda event: None)
+    inside("verify", "x:1", "--rebuild").succeeded()
+    inside("sources", "x:1", tmp_path / "out").succeeded()
+    inside("verify", "y:1", "--rebuild").failed(5, "sources of an image that")
 
 
 def test_sources_of_another_image_are_found_out(inside: Inside, tmp_path: Path) -> None:
@@ -381,7 +430,7 @@ def test_a_model_with_a_link_that_leads_out_is_refused(inside: Inside, tmp_path:
         entries = Tree.of([directory(place), directory(place + b"/m"), symlink(place + b"/m/out", b"/etc")]).entries
         forged = replace(layer, blob=Literal(b"".join(writer.stream(entries)), MediaType.LAYER))
         with pytest.raises(IntegrityError, match="leads out of them"):
-            _place_files(read_request(project, connections.config), replace(image, layers=(forged,)), tmp_path)
+            place_files(read_request(project, connections.config), replace(image, layers=(forged,)), tmp_path)
 
 
 def test_of_several_sources_none_is_taken_unasked(inside: Inside, tmp_path: Path) -> None:

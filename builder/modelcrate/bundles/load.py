@@ -15,9 +15,9 @@ from modelcrate.events import Done, Emit, Notice, track_chunks
 from modelcrate.home.folder import check_home, open_store
 from modelcrate.images.artifact import list_blobs, read_artifact_index_location
 from modelcrate.images.image import Copy
+from modelcrate.images.image_config import BASE_DIGEST
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference, is_registry
-from modelcrate.maintenance.rebase import BASE_DIGEST
 from modelcrate.resolve.pinned import Pinned
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered, Output

@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.pipeline.rebuild import restore_project
+    from modelcrate.pipeline.restore import restore_project
     from modelcrate.transports.addresses import find
 
     file = restore_project(find(args.image, console.connections), args.folder, console.config, args.digest)

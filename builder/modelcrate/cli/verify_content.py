@@ -76,9 +76,7 @@ def check_rebuild(address: str, keys: Sequence[Path], policy: Path | None, conso
     check = signature_check(keys, policy)
     with console.session() as session:
         found = find(address, session.connections)
-        if check is not None:
-            check(found, address)
-        rebuilt = rebuild_image(found, session)
+        rebuilt = rebuild_image(found, session, check(found, address) if check is not None else None)
     facts = {"image": address, "rebuilt": str(rebuilt.digest), "mismatches": list(rebuilt.mismatches)}
     if rebuilt.mismatches and rebuilt.made_by:
         console.print_message(f"the image was made by modelcrate {rebuilt.made_by}, and this is another version")

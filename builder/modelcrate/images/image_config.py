@@ -20,6 +20,9 @@ _HISTORY_OF_BASE = frozenset(
 """Members of a base's config that tell how the base itself was made, and would be untrue of the image on it."""
 
 
+BASE_NAME, BASE_DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
+"""Annotations of an image with its base (annotations.md)."""
+
 HEALTH_LABEL = "io.modelcrate.health"
 """The label of an image with the path that answers with 2xx once its server is ready."""
 

@@ -10,9 +10,10 @@ from functools import partial
 from modelcrate.events import Emit
 from modelcrate.images.artifact import is_artifact_tag
 from modelcrate.images.image import DEFAULT_VARIANT, VARIANT, Image, Index
+from modelcrate.images.image_config import BASE_DIGEST, BASE_NAME
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference, is_registry
-from modelcrate.maintenance.rebase import BASE_DIGEST, BASE_NAME, NewBase, rebase
+from modelcrate.maintenance.rebase import NewBase, rebase
 from modelcrate.net.errors import ErrorResponse, NotFound
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.registry import RegistryOutput, find_whole

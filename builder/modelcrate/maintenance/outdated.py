@@ -9,9 +9,10 @@ from pathlib import Path
 
 from modelcrate.events import Emit
 from modelcrate.images.image import Image
+from modelcrate.images.image_config import BASE_DIGEST, BASE_NAME
 from modelcrate.images.reference import Reference
 from modelcrate.maintenance.advisories import Advisories, Advisory
-from modelcrate.maintenance.rebase import BASE_DIGEST, BASE_NAME, base_layers, find_side
+from modelcrate.maintenance.rebase import base_layers, find_side
 from modelcrate.net.config import HttpConfig
 from modelcrate.net.index_config import tool_settings
 from modelcrate.resolve.debian import DebianWanted, choose_mirrors, known_release, newest_debs

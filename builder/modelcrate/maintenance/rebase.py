@@ -22,7 +22,7 @@ from typing import Any, cast
 
 from modelcrate.events import Emit
 from modelcrate.images.image import DEFAULT_VARIANT, MAX_IMAGE_LAYERS, Image, ImageLayer, Index, combine, replaced
-from modelcrate.images.image_config import environment
+from modelcrate.images.image_config import BASE_DIGEST, BASE_NAME, environment
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference
 from modelcrate.maintenance.libraries import NO_LIBRARIES, LayerLibraries, Libraries, read_libraries
@@ -36,9 +36,6 @@ from modelcrate.transports.registry import find
 from modelcrate_layers.content import Digest, Literal, MediaType, Platform, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError, UserError
 from modelcrate_layers.frozen import dataclass
-
-BASE_NAME, BASE_DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
-"""Annotations of an image with its base (annotations.md)."""
 
 
 class _Memory:

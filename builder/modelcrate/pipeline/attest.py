@@ -12,7 +12,9 @@ from modelcrate.config import Config
 from modelcrate.images.artifact import Artifact, make_referrer
 from modelcrate.images.image import Copy, Image, Index, variants_of
 from modelcrate.images.previous import Previous
+from modelcrate.images.sources import Changes, is_sources, make_sources, read_sources
 from modelcrate.inspect.golden_requests import KIND as TESTS
+from modelcrate.pipeline.changed_sources import find_changes
 from modelcrate.pipeline.locking import built_pins
 from modelcrate.pipeline.prepare import Prepared
 from modelcrate.pipeline.receipt import Receipt
@@ -24,7 +26,7 @@ from modelcrate.security.sbom.layer_contents import gather_contents
 from modelcrate.security.sbom.layer_scan import KnownFacts
 from modelcrate.security.signing import statements
 from modelcrate.security.signing.naming import image_identity
-from modelcrate.security.signing.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SPDX
+from modelcrate.security.signing.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SOURCES, SPDX
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from modelcrate.images.reading import Found
     from modelcrate.security.signing.keys import Signer
     from modelcrate.security.signing.signing import Predicate
+    from modelcrate.security.signing.verifying import Verified
     from modelcrate.transports.output import Output
 
 
@@ -80,6 +83,7 @@ def attest(
                 *each.attached,
                 *maker.artifacts(each.manifest.descriptor, contents),
                 *maker.layer_contents(each, known),
+                *maker.signed_sources(each),
             ),
         )
         for each, contents in zip(images, inventories, strict=True)
@@ -130,8 +134,9 @@ def attest_changed(
 ) -> Image | Index:
     """Returns an image that was made of another one, with what was beside that one and holds for it.
 
-    Golden requests are taken over. Bills of materials are made anew of the layers, where the other image has some, or where they are asked for; the
-    layers of its base are fetched for them, once on a machine. Signatures, provenance and sources are of the other image alone.
+    Golden requests and sources are taken over; these with what was changed. Bills of materials are made anew of the layers, where the other image has
+    some, or where they are asked for; the layers of its base are fetched for them, once on a machine. Signatures and provenance are of the other
+    image alone.
 
     Args:
         made: The image.
@@ -143,25 +148,44 @@ def attest_changed(
     Raises:
         IntegrityError: There is a key, and it has not signed the image before: what nobody vouched for is not vouched for by a change.
     """
-    if options.signer is not None:
-        _require_signed(before, options.signer)
+    vouched = _require_signed(before, options.signer).sources if options.signer is not None else frozenset()
     maker = _ArtifactMaker(identity, False, options.signer, None)
     olds = before.read().images
-    described = [
-        _attest_changed(each, old, before, maker, config, options) for each, old in zip(made.images, olds, strict=True)
-    ]
+    changes = find_changes(olds, made.images)
+    change = _Change(before, changes, vouched, config, options)
+    described = [_attest_changed(each, old, change, maker) for each, old in zip(made.images, olds, strict=True)]
     if isinstance(made, Image):
         return described[0]
     own = chain.from_iterable(maker.artifacts(each, None) for each in _indexes(made))
     return replace(made, images=tuple(described), attached=tuple(own))
 
 
-def _require_signed(before: Found, signer: Signer) -> None:
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """How an image was made of another one.
+
+    Attributes:
+        before: The other one.
+        changes: What it has instead.
+        vouched: The sources beside the other one that the key has signed.
+        config: The configuration.
+        options: What is put beside it.
+    """
+
+    before: Found
+    changes: Changes
+    vouched: frozenset[Digest]
+    config: Config
+    options: AttestationOptions
+
+
+def _require_signed(before: Found, signer: Signer) -> Verified:
     from modelcrate.security.signing.verifying import require_signature, verify
 
     name = before.collection.where
     try:
-        require_signature(verify(before, (signer.public,), name))
+        verified = verify(before, (signer.public,), name)
+        require_signature(verified)
     except IntegrityError as fault:
         raise IntegrityError(
             "is not signed by this key, so what is made of it is not signed again",
@@ -169,11 +193,11 @@ def _require_signed(before: Found, signer: Signer) -> None:
             why=fault.sentence,
             hint="if you vouch for it, sign it first: modelcrate sign IMAGE --key KEY; or leave --sign out",
         ) from fault
+    return verified
 
 
-def _attest_changed(
-    image: Image, old: Image, before: Found, maker: _ArtifactMaker, config: Config, options: AttestationOptions
-) -> Image:
+def _attest_changed(image: Image, old: Image, change: _Change, maker: _ArtifactMaker) -> Image:
+    before, config, options = change.before, change.config, change.options
     if image.digest == old.digest:  # a variant that was not changed keeps what is beside it
         return replace(image, attached=tuple(before.about(old.digest, lambda entry: True)))
     listed: list[Descriptor] = []
@@ -185,6 +209,8 @@ def _attest_changed(
     beside = before.about(old.manifest.descriptor.digest, wanted_of)
     if not any(each.kind == TESTS for each in image.attached):
         image = replace(image, attached=(*image.attached, *_tests(image, beside)))
+    if any(map(is_sources, listed)):
+        image = _with_sources_of(old, image, change, maker)
     wanted = any(map(_is_bill, listed)) if options.sbom is None else options.sbom
     if not wanted and options.signer is None:
         return image
@@ -192,14 +218,22 @@ def _attest_changed(
     if wanted:
         key = options.signer.public if options.signer is not None else None
         earlier = (Previous(before.collection.where, old, found=before),)
-        base, own = (
-            [each for each in image.layers if (each.role == "base") is below] for below in (True, False)
-        )
+        base, own = ([each for each in image.layers if (each.role == "base") is below] for below in (True, False))
         known = gather_contents(base, config, key=key)
         known |= gather_contents(own, config, earlier, key, fetch=bool(options.sbom or options.signer))
     maker = replace(maker, sbom=wanted)
     contents = inventory(_title(image) or maker.identity, image, config, None, known) if wanted else None
     made = (*maker.artifacts(image.manifest.descriptor, contents), *maker.layer_contents(image, known))
+    return replace(image, attached=(*image.attached, *made))
+
+
+def _with_sources_of(old: Image, image: Image, change: _Change, maker: _ArtifactMaker) -> Image:
+    """Returns the image with the sources of the other one. Those that the key has signed there are signed here."""
+    made: list[Artifact] = []
+    for each in read_sources(change.before, old):
+        changes = each.changes.then(change.changes)
+        artifact = make_sources(image.manifest.descriptor, each.file, each.version, each.blob, changes)
+        made += (artifact, *(maker.vouch(image, artifact) if each.digest in change.vouched else ()))
     return replace(image, attached=(*image.attached, *made))
 
 
@@ -297,6 +331,18 @@ class _ArtifactMaker:
         }
         if contents and self.sbom:
             yield contents_artifact.contents_artifact(image.manifest.descriptor, contents, self.signer)
+
+    def signed_sources(self, image: Image) -> Iterator[Artifact]:
+        """Yields a signed statement about each of the sources that a build has put beside its image."""
+        for each in image.attached:
+            if is_sources(each.descriptor):
+                yield from self.vouch(image, each)
+
+    def vouch(self, image: Image, sources: Artifact) -> Iterator[Artifact]:
+        """Yields the signed statement that sources are those of an image; nothing without a signer."""
+        if self.signer is not None:
+            told = {"artifact": str(sources.manifest.descriptor.digest)}
+            yield statements.attest(image.manifest.descriptor, SOURCES, told, self.signer)
 
     def _statement(self, subject: Descriptor, kind: str, value: dict[str, Any], media_type: str) -> Artifact:
         """Returns a signed attestation; without a signer, the plain document."""

@@ -42,7 +42,7 @@ def read_fitting_lock(request: Request, files: compose.Files, emit: Emit) -> Loc
         LockedError: The request insists on the lock, and the lock is missing or of another state.
     """
     path = request.folder / FILE_NAME
-    lock = read_lock(path)
+    lock = request.lock or read_lock(path)
     if lock is None:
         if request.locked:
             raise LockedError("there is no lock", where=str(path), hint="make one: modelcrate lock")

@@ -19,6 +19,7 @@ from modelcrate_layers.frozen import dataclass
 
 if TYPE_CHECKING:
     from modelcrate.pipeline.choose_models import GivenModels
+    from modelcrate.resolve.lock import Lock
     from modelcrate.security.signing.keys import Signer
 
 
@@ -60,6 +61,7 @@ class Request:
     Attributes:
         file: The project file; None where there is none.
         given: The models of workspaces and hubs, where they are at hand.
+        lock: The lock, where it is another than the file beside the project.
         outputs: Where the image goes. A caller that names none delivers it later.
         locked: Whether the build has to be what the lock says.
         use_lock: Whether a lock beside the project is read at all; a new lock is made without the old one.
@@ -94,6 +96,7 @@ class Request:
     variant: str = ""
     file: Path | None = None
     given: GivenModels | None = field(default=None, repr=False)
+    lock: Lock | None = field(default=None, repr=False)
 
     def for_variant(self, name: str) -> Request:
         """Returns the request for one variant alone, or for the project without them by the name `default`; without a name, this one.

@@ -25,7 +25,7 @@ from modelcrate.home.home_lock import shared_home_lock
 from modelcrate.images import image
 from modelcrate.images.blobs import FetchPackages
 from modelcrate.images.image import MODELCAR, VARIANT, Copy, Deliverable, Image, ImageLayer, Index
-from modelcrate.images.image_config import EPOCH
+from modelcrate.images.image_config import BASE_DIGEST, BASE_NAME, EPOCH
 from modelcrate.images.sinks import Discard, EarlyUpload, Sink
 from modelcrate.pipeline import compose
 from modelcrate.pipeline.compatible import remember_checked, were_checked_together
@@ -364,7 +364,7 @@ def _annotations(request: Request, resolved: Resolved) -> dict[str, str]:
         notes[VARIANT] = request.variant_name
     if below.reference:
         notes |= {
-            "org.opencontainers.image.base.name": below.reference,
-            "org.opencontainers.image.base.digest": str(below.digest),
+            BASE_NAME: below.reference,
+            BASE_DIGEST: str(below.digest),
         }
     return notes

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from modelcrate._version import __version__
 from modelcrate.config import Config
-from modelcrate.images.artifact import Artifact, make_referrer
+from modelcrate.images import sources
+from modelcrate.images.artifact import Artifact
 from modelcrate.images.image import Image
-from modelcrate.images.sources import KIND, MADE_BY, PROJECT_FILE
 from modelcrate.pipeline.compose import source_name
 from modelcrate.pipeline.prepare import Prepared
 from modelcrate.project.ignore_rules import NAMES
@@ -76,8 +76,8 @@ def make_sources(images: Sequence[Image], prepared: Prepared, config: Config) ->
     recipe = Recipe(list_sources(prepared, config), NONE)
     blob = RecipeBlob(recipe, measure(recipe))
     assert prepared.request.file is not None, "`list_sources` refuses a project without one"
-    notes = {PROJECT_FILE: prepared.request.file.name, MADE_BY: __version__}
-    return (make_referrer(each.manifest.descriptor, KIND, blob, notes) for each in images)
+    file = prepared.request.file.name
+    return (sources.make_sources(each.manifest.descriptor, file, __version__, blob) for each in images)
 
 
 def _named_files(prepared: Prepared, file: Path, config: Config) -> Iterator[Path]:

@@ -126,7 +126,13 @@ def inventory(
         files |= {each.path: each for each in found.files}
     distro, hashes = _distro(image), _hashes(pins)
     items = tuple(
-        _item(part, layer, _copyright(part, copyrights), *hashes.get((part.kind, part.name, part.version), ("", "")), distro)
+        _item(
+            part,
+            layer,
+            _copyright(part, copyrights),
+            *hashes.get((part.kind, part.name, part.version), ("", "")),
+            distro,
+        )
         for _, (part, layer) in sorted(parts.items())
     )
     return Inventory(

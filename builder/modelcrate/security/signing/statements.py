@@ -31,6 +31,8 @@ SIGNED = "https://sigstore.dev/cosign/sign/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
 SPDX = "https://spdx.dev/Document"
 CYCLONEDX = "https://cyclonedx.org/bom"
+SOURCES = "urn:modelcrate:sources:v1"
+"""Says which sources of those beside an image its signer has put there."""
 
 
 @dataclass(frozen=True, slots=True)

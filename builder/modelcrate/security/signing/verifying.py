@@ -13,7 +13,7 @@ from modelcrate.images.artifact import Artifact, read_original_location
 from modelcrate.images.reading import Found, read_image
 from modelcrate.security.signing import statements
 from modelcrate.security.signing.keys import PublicKey
-from modelcrate.security.signing.statements import BUNDLES, DSSE, SIGNED, SIMPLE, Envelope, Statement
+from modelcrate.security.signing.statements import BUNDLES, DSSE, SIGNED, SIMPLE, SOURCES, Envelope, Statement
 from modelcrate.transports.registry import RegistryCollection
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
@@ -68,6 +68,12 @@ class Verified:
         return tuple(
             each for each in self.proven if each.statement.predicate_type == SIGNED and each.digest == self.digest
         )
+
+    @property
+    def sources(self) -> frozenset[Digest]:
+        """The artifacts of sources that are signed."""
+        named = (each.statement.predicate.get("artifact") for each in self.of_type(SOURCES))
+        return frozenset(Digest.parse(each) for each in named)
 
     def of_type(self, *predicate_types: str) -> tuple[Proven, ...]:
         """Returns the statements of these types, about the image or one of its members."""
