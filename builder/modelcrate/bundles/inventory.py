@@ -40,6 +40,10 @@ VERSION = 1
 MAX_INVENTORY = 256 << 20
 """Bytes of an inventory: two TiB of models have some 180 MiB."""
 
+LEAST_VALUE = 12
+"""Bytes of an inventory for each sign between values, at least; ours have 16 and more, for nearly all of it is digests. Parsed, a value takes
+up to 80 bytes: six times its bytes then, and thirty times where an inventory could be of empty lists."""
+
 AT_ONCE = 16
 """Images that are read at a time."""
 
@@ -107,6 +111,8 @@ def read_inventory(path: Path) -> Inventory:
         data = read_named_file(path, MAX_INVENTORY)
     except OSError as fault:
         raise unreadable(fault, path, "the inventory") from None
+    if sum(map(data.count, (b"[", b"{", b":", b","))) * LEAST_VALUE > len(data) + 4096:
+        raise IntegrityError("has more values than an inventory of its size", where=str(path))
     value = parse_json(data, str(path), MAX_INVENTORY)
     try:
         if value["version"] != VERSION:

@@ -1,7 +1,7 @@
 """Explains why layers differ, by the inputs that their annotations list. Pure: no bytes of layers are read.
 
-An input is a name and a value that changes: `numpy 2.4.6`, `src/score.py 9f86d081884c`. Two layers are counterparts if they have the same
-role and, where a role has several layers, the same name without versions.
+An input is a name and a value that changes: `numpy 2.4.6`, `src/score.py 9f86d081884c`. Each layer of an image has one counterpart in another
+at most, and is that of one (`pair_layers`).
 """
 
 from __future__ import annotations
@@ -35,26 +35,22 @@ def explain(old: Image | None, new: Image) -> list[Explanation]:
     """
     if old is None:
         return [Explanation(each.role, _name(each), "layer", _few(each.layer.inputs)) for each in new.layers]
-    before = {each.layer.diff_id: each for each in old.layers}
-    lines: list[Explanation] = []
-    matched = set()
-    for layer in new.layers:
-        if layer.layer.diff_id in before:
-            matched.add(layer.layer.diff_id)
-            lines.append(Explanation(layer.role, _name(layer), "same"))
-            continue
-        other = find_counterpart(layer.role, layer.name, old)
-        if other is None:
-            lines.append(Explanation(layer.role, _name(layer), "new", _few(layer.layer.inputs)))
-        else:
-            matched.add(other.layer.diff_id)
-            cause = (
-                describe_changes(other, layer.layer.inputs)
-                or "other packing rules, or inputs that its annotations do not list"
-            )
-            lines.append(Explanation(layer.role, _name(layer), "changed", cause))
+    pairs = pair_layers(old, new)
+    matched = {each.layer.diff_id for each in pairs.values()}
     gone = [each for each in old.layers if each.layer.diff_id not in matched]
-    return lines + [Explanation(each.role, _name(each), "gone", _few(each.layer.inputs)) for each in gone]
+    return [_explain(each, pairs.get(each.layer.diff_id)) for each in new.layers] + [
+        Explanation(each.role, _name(each), "gone", _few(each.layer.inputs)) for each in gone
+    ]
+
+
+def _explain(layer: ImageLayer, other: ImageLayer | None) -> Explanation:
+    if other is None:
+        return Explanation(layer.role, _name(layer), "new", _few(layer.layer.inputs))
+    if other.layer.diff_id == layer.layer.diff_id:
+        return Explanation(layer.role, _name(layer), "same")
+    cause = describe_changes(other, layer.layer.inputs)
+    unlisted = "other packing rules, or inputs that its annotations do not list"
+    return Explanation(layer.role, _name(layer), "changed", cause or unlisted)
 
 
 def find_counterpart(role: str, name: str, image: Image) -> ImageLayer | None:

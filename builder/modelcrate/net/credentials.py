@@ -94,7 +94,10 @@ class _NamedIndex:
 
 @dataclass(frozen=True, slots=True)
 class _Netrc:
-    """The entries of a .netrc by host, its path ("" for none), and why it could not be read."""
+    """The entries of a .netrc by host, its path ("" for none), and why it could not be read.
+
+    The file has hosts without ports (inetutils' netrc(5)), and curl, requests, pip and uv take an entry for all ports of its host. So do we.
+    """
 
     hosts: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
     path: str = ""

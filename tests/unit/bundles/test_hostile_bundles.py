@@ -399,3 +399,19 @@ def test_what_is_no_inventory(text: str, tmp_path: Path) -> None:
     (tmp_path / "a").write_text(text)
     with pytest.raises(IntegrityError):
         read_inventory(tmp_path / "a")
+
+
+def test_an_inventory_is_of_digests_and_not_of_empty_lists(tmp_path: Path) -> None:
+    """Lists of two bytes take thirty times as much when they are parsed, and none is."""
+    (tmp_path / "a").write_text('{"version": 1, "pieces": {"x": [' + "[]," * 4000 + "[]]}}")
+    with pytest.raises(IntegrityError, match="more values than"):
+        read_inventory(tmp_path / "a")
+    smallest = {
+        "version": 1,
+        "place": "h",
+        "images": {f"{number}:1": f"sha256:{number:064x}" for number in range(3000)},
+        "blobs": {f"sha256:{number:064x}": [1, "a"] for number in range(3000)},
+        "pieces": {f"sha256:{0:064x}": [[0, 1, f"{number:064x}"] for number in range(3000)]},
+    }
+    (tmp_path / "b").write_text(json.dumps(smallest, separators=(",", ":")))
+    assert len(read_inventory(tmp_path / "b").blobs) == 3000

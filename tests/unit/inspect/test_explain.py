@@ -109,6 +109,20 @@ def test_growth_is_that_of_stored_bytes_and_no_layer_is_the_measure_of_two() -> 
     ]
 
 
+def test_one_layer_is_the_counterpart_of_one() -> None:
+    """A tail of wheels that was split: one of the two is the earlier one, and what it is told to be made of comes from there."""
+    old = made_image(made_layer("dependencies", "tail", b"1", inputs=["a 1.0", "b 1.0"]))
+    new = made_image(
+        made_layer("dependencies", "b 2.0", b"2", inputs=["b 2.0"]),
+        made_layer("dependencies", "tail", b"3", inputs=["a 2.0"]),
+    )
+    assert explain(old, new) == [
+        Explanation("dependencies", "b 2.0", "new", "b 2.0"),
+        Explanation("dependencies", "tail", "changed", "a 1.0 -> 2.0, - b 1.0"),
+    ]
+    assert [(layer.name, growth) for layer, growth in grown(old, new)] == [("b 2.0", 1), ("tail", 0)]
+
+
 def test_what_remains_of_a_role_alone_is_a_counterpart() -> None:
     old = made_image(
         made_layer("base", "debian bookworm", b"d" * 9),

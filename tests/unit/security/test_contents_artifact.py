@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +15,12 @@ import pytest
 from modelcrate.config import Config
 from modelcrate.events import ignore_event
 from modelcrate.images.artifact import Artifact
-from modelcrate.images.image import Image
+from modelcrate.images.image import Image, ImageLayer
 from modelcrate.images.previous import Previous
 from modelcrate.images.reading import Found
+from modelcrate.maintenance.libraries import read_libraries
 from modelcrate.pipeline.session import Session
+from modelcrate.resolve.scan import scan
 from modelcrate.security.sbom import contents_artifact, cyclonedx, layer_scan, spdx
 from modelcrate.security.sbom.contents import LayerContents, ModelFile
 from modelcrate.security.sbom.installed import InstalledPackage
@@ -26,11 +31,15 @@ from modelcrate.security.signing import keys
 from modelcrate.transports import parse
 from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
-from modelcrate_layers.content import Digest, Literal, canonical_json
+from modelcrate_layers.content import Blob, Descriptor, Digest, Literal, MediaType, canonical_json
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.records import MARKER
 from modelcrate_layers.tar import sources
+from modelcrate_layers.tar.codec import NONE
+from modelcrate_layers.tar.recipe import Layer
 from support.pickles import EVIL
+from support.rootfs import layer as layer_tar
+from support.rootfs import member
 from support.trusted import small_image
 from support.validator import assert_valid_layout
 
@@ -203,3 +212,43 @@ def test_a_document_that_is_none_is_passed_over(tmp_path: Path, settings: Config
 def test_anything_malformed_is_an_integrity_error(value: object) -> None:
     with pytest.raises(IntegrityError):
         contents_artifact.parse(value)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The bytes of a layer, which wait a moment for a second reader: two that may read at once, do."""
+
+    inner: Blob
+    starts: list[None]
+    second: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def descriptor(self) -> Descriptor:
+        return self.inner.descriptor
+
+    def chunks(self, start: int = 0) -> Iterator[bytes]:
+        self.starts.append(None)
+        if len(self.starts) > 1:
+            self.second.set()
+        self.second.wait(0.3)
+        return self.inner.chunks(start)
+
+
+READERS: dict[str, Callable[[ImageLayer, Config], object]] = {
+    "for bills": lambda layer, settings: gather_contents([layer], settings)[layer.layer.diff_id],
+    "for its Python": lambda layer, settings: scan(layer, settings.cache),
+    "for its libraries": lambda layer, settings: read_libraries(layer, settings.cache, ignore_event),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_of_threads_that_want_one_layer_one_reads_it(reader: str, settings: Config) -> None:
+    tar = layer_tar(member("usr/bin/python3.11", b"#!"))
+    descriptor = replace(tar.descriptor, media_type=MediaType.LAYER)
+    made = ImageLayer("base", "", Layer(descriptor, descriptor.digest, descriptor.size, NONE), tar)
+    blob = Waiting(made.blob, [])
+    layer = replace(made, blob=blob)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: READERS[reader](layer, settings), range(4)))
+    assert len(blob.starts) == 1
+    assert all(each == found[0] for each in found)
