@@ -154,3 +154,20 @@ def test_whoever_signs_believes_only_what_their_own_key_signed(
     push(machine(tmp_path, "three"), project, signed, "--sign", str(pair[0]))
     assert not layers.intersection(fetched(registry, since)), "our own key does"
     machine(tmp_path, "four")("verify", signed, "--key", pair[1]).succeeded()
+
+
+def test_golden_requests_that_an_earlier_image_has_are_asked_for_and_not_sent_again(
+    registry: Running, tmp_path: Path
+) -> None:
+    text = "name: asked\nbase: scratch\nmodels: [{path: model.bin, name: m, version: 1}]\ntests: [{request: '[1]'}]\n"
+    project, name = write_project(tmp_path / "project", text), f"{registry.host}/golden/asked:1"
+    crate = machine(tmp_path, "home")
+    counts = []
+    for data in ("one", "two"):
+        (project / "model.bin").write_text(data)
+        since = len(registry.asked())
+        push(crate, project, name, "--no-sbom")
+        sent = [method for method, path, _ in registry.asked(since) if "/blobs/" in path]
+        counts.append((sent.count("POST"), sent.count("PUT")))
+    (first, second) = counts
+    assert second == (first[0] - 2, first[1] - 2), "all but the golden requests and the empty config"

@@ -39,7 +39,7 @@ def change_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sign",
         metavar="KEY",
-        help="sign the new image and its bills, if this key has signed the old image; see sign --key",
+        help="sign the new image, its bills and its sources, if this key has signed the old ones; see sign --key",
     )
     parser.set_defaults(provenance=False, sources=False)
 

@@ -22,6 +22,9 @@ ARTIFACTS_ANNOTATION = "io.modelcrate.attached"
 ORIGINAL_ANNOTATION = "io.modelcrate.manifest"
 """Annotation of the entry in an archive for Docker: digest and size of the image's original manifest, which was signed."""
 
+GOLDEN = "application/vnd.modelcrate.tests.v1+json"
+"""The type of the artifact with golden requests. Its document names no image, and is mostly that of the image before."""
+
 MAX_ARTIFACTS = 100
 """Artifacts of one image that are read; an endless list is an attack (CVE-2023-46737)."""
 

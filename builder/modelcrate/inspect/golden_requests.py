@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelcrate.images.artifact import Artifact, make_referrer
+from modelcrate.images.artifact import GOLDEN, Artifact, make_referrer
 from modelcrate.images.image import Image
 from modelcrate.images.reading import Found
 from modelcrate.project.values import DEFAULT_TOLERANCE, GoldenTest, is_json
@@ -21,7 +21,7 @@ from modelcrate_layers.errors import CrateError, IntegrityError, UserError, unre
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import read_named_file
 
-KIND = "application/vnd.modelcrate.tests.v1+json"
+KIND = GOLDEN
 """The type of the artifact and of its only layer."""
 
 MAX_BODY = 16 << 20

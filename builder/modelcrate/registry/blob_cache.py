@@ -63,6 +63,11 @@ class BlobCache:
         with self._lock:
             self._tags[repository, tag] = digest
 
+    def tag(self, repository: str, tag: str) -> Digest | None:
+        """Returns what a tag named when it was last read or written; None for nothing, and where that is not known."""
+        with self._lock:
+            return self._tags.get((repository, tag))
+
     def tag_differs(self, repository: str, tag: str, digest: Digest) -> bool:
         """Returns whether a tag is known to name something else than this, or nothing."""
         with self._lock:

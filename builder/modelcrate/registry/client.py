@@ -120,6 +120,10 @@ class RegistryClient:
         """Returns whether the reference is known to name something else than this, or nothing. No request is sent."""
         return self._transport.blobs.tag_differs(ref.name, ref.target, digest)
 
+    def last_named(self, ref: Reference) -> Digest | None:
+        """Returns what the reference named when it was last asked for; None for nothing, or if it was not. No request is sent."""
+        return self._transport.blobs.tag(ref.name, ref.target)
+
     def known_blobs(self, ref: Reference, without: Collection[Digest]) -> frozenset[Digest]:
         """Returns the blobs that the repository has confirmed, or that manifests of it name which were read; `without` names some that don't count.
 

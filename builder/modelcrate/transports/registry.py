@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from modelcrate.events import Done, Emit
 from modelcrate.images.artifact import (
     EMPTY,
+    GOLDEN,
     MAX_ARTIFACTS,
     TAG_SUFFIXES,
     Artifact,
@@ -129,13 +130,17 @@ class RegistrySession:
     def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
         """Pushes what the registry lacks of the image. See `Output.deliver`."""
         graph = image.graph()
-        put = _put_beside if self._client.is_new(self.reference, graph.root.descriptor.digest) else attach
+        new = self._client.is_new(self.reference, graph.root.descriptor.digest)
+        asked = frozenset({GOLDEN}) if self._client.last_named(self.reference) is not None else frozenset[str]()
         descriptor, results = self._client.publish(
             self.reference, graph.documents, graph.blobs, mount_from=_mount_sources(graph.blobs, self.reference)
         )
         variants = self._tag_variants(image)
         try:
-            put(self._client, self.reference, graph.attached)
+            if new:
+                _put_beside(self._client, self.reference, graph.attached, asked)
+            else:
+                attach(self._client, self.reference, graph.attached)
         except CrateError:
             emit(Done(f"{KIND} {self.target}, without some of the documents beside it"))
             raise
@@ -167,16 +172,29 @@ def attach(client: RegistryClient, reference: Reference, artifacts: Sequence[Art
     listed = {one.digest for subject in subjects for one in client.referrers(reference.at(subject))}
     new = [each for each in artifacts if each.manifest.descriptor.digest not in listed]
     if not listed:
-        _put_beside(client, reference, new)
+        _put_beside(client, reference, new, frozenset())
     else:
         _put(client, reference, new, frozenset())
 
 
-def _put_beside(client: RegistryClient, reference: Reference, artifacts: Sequence[Artifact]) -> None:
-    """Pushes artifacts about an image that has none yet, as far as is known: nothing is asked that costs as much as to send it."""
+def _put_beside(
+    client: RegistryClient, reference: Reference, artifacts: Sequence[Artifact], asked: frozenset[str]
+) -> None:
+    """Pushes artifacts about an image that has none yet, as far as is known.
+
+    A question costs one request, and what it saves is two. So it is put for what is probably there, and else a small document is sent without it:
+    bills name the image, and its sources are others whenever it is another.
+
+    Args:
+        client: The client.
+        reference: The repository.
+        artifacts: The artifacts.
+        asked: The kinds of those whose documents are probably there, beside an earlier image.
+    """
     blobs = {blob.descriptor.digest: blob.descriptor.size for each in artifacts for blob in each.blobs}
+    there = {blob.descriptor.digest for each in artifacts if each.kind in asked for blob in each.blobs}
     small = frozenset(digest for digest, size in blobs.items() if size <= MAX_UNASKED)
-    _put(client, reference, artifacts, small - {EMPTY.descriptor.digest})
+    _put(client, reference, artifacts, small - there - {EMPTY.descriptor.digest})
 
 
 def _put(
