@@ -529,7 +529,7 @@ def seen(script: Script, client: Client, *more: Memory) -> tuple[Registry, list[
 
 
 def test_what_a_manifest_names_that_was_read_is_not_asked_for(script: Script, client: Client) -> None:
-    registry, blobs, manifest = seen(script, client, Memory(noise(500)))
+    registry, blobs, manifest = seen(script, client, Memory(noise(20_000)))
     registry.publish(at(script), [manifest], blobs)
     assert script.count("HEAD", "/blobs/") == script.count("POST", "/blobs/") == 1, "for the new layer"
     assert script.manifests["team/model", "1"][1] == manifest.data

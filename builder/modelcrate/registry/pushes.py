@@ -16,7 +16,6 @@ from modelcrate.net.resume import length
 from modelcrate.registry import credentials, wire
 from modelcrate.registry.events import Mounted, Warned
 from modelcrate.registry.journal import Journal, UploadSession
-from modelcrate.registry.pulls import RemoteBlob
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.sources import KnownBlob, Source, Stream, UnhashedStream
 from modelcrate.registry.transport import RegistryTransport
@@ -189,8 +188,7 @@ class Pusher:
         def work() -> None:
             for n in waiting:  # shared: each takes the next one
                 tally, checked = Counters(self._transport.counters), wanted[n].descriptor.digest not in unchecked
-                places = mount_from if isinstance(wanted[n], RemoteBlob) else ()  # what is made here is in none of them
-                found[n] = self._push_missing(ref, wanted[n], places, tally, stop, checked)
+                found[n] = self._push_missing(ref, wanted[n], mount_from, tally, stop, checked)
 
         workers = min(len(missing), self._transport.settings.concurrency or remote.profile.concurrency)
         self._started.pop(ref.name, None)  # not before: until here a fault leaves it to `close`
