@@ -22,6 +22,7 @@ from modelcrate.pipeline.rebuild import MOST, _created
 from modelcrate.pipeline.request import read_request
 from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
+from modelcrate.transports.oci import LayoutOutput
 from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.content import Literal, MediaType
 from modelcrate_layers.errors import IntegrityError
@@ -255,10 +256,11 @@ def test_damaged_sources_hide_no_others(kind: str, inside: Inside, tmp_path: Pat
         blob = Literal(b"".join(writer.stream([LOCK])), MediaType.LAYER)
         made = make_referrer(image.manifest.descriptor, KIND, blob, MALFORMED[kind])
         StoreOutput("x:1").deliver(replace(image, attached=(made, *found.attached())), connections, lambda event: None)
-        StoreOutput("y:1").deliver(replace(image, attached=(made,)), connections, lambda event: None)
+        alone = LayoutOutput(tmp_path / "alone", "1")
+        alone.deliver(replace(image, attached=(made,)), connections, lambda event: None)
     inside("verify", "x:1", "--rebuild").succeeded()
     inside("sources", "x:1", tmp_path / "out").succeeded()
-    inside("verify", "y:1", "--rebuild").failed(5, "sources of an image that")
+    inside("verify", f"oci:{tmp_path / 'alone'}:1", "--rebuild").failed(5, "sources of an image that")
 
 
 def test_sources_of_another_image_are_found_out(inside: Inside, tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ class Changes:
                     for each in models
                 ),
             )
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (CrateError, KeyError, TypeError, ValueError, AttributeError):
             raise IntegrityError("sources of an image that do not tell what was changed") from None
 
 
