@@ -102,3 +102,33 @@ def test_changes_follow_each_other() -> None:
     told += f'{one}"}}}}}}'
     assert Changes.parse(told) == Changes(base)
     assert replace(first, base=None).json().keys() == {"models"}
+
+
+def test_variants_go_onto_another_base_together(inside: Inside, registry: Running, tmp_path: Path) -> None:
+    old, new = (put_base(inside, registry, tmp_path / "bases", version) for version in ("6", "7"))
+    project = served(tmp_path / "project", base=f"{{from: '{old}', interpreter: /usr/bin/python3.11}}")
+    with open(project / "modelcrate.yaml", "a") as file:
+        file.write("variants: [{name: gpu, env: {DEVICE: cuda}}]\n")
+    inside("lock", project).succeeded()
+    name = f"{registry.host}/team/varied:1"
+    inside("build", project, "--sources", "--push", name).succeeded()
+    inside("rebase", name, "--onto", new).succeeded()
+    proven(inside, name)
+    proven(inside, f"{name}-gpu")
+    inside("swap-model", name, "--model", __file__, "--no-test").succeeded()
+    proven(inside, name)
+
+
+def test_a_variant_that_goes_onto_another_base_alone_is_told(inside: Inside, registry: Running, tmp_path: Path) -> None:
+    old, other, new = (put_base(inside, registry, tmp_path / "bases", version) for version in ("8", "9", "10"))
+    project = served(tmp_path / "project", base=f"{{from: '{old}', interpreter: /usr/bin/python3.11}}")
+    with open(project / "modelcrate.yaml", "a") as file:
+        file.write(f"variants: [{{name: gpu, base: {{from: '{other}', interpreter: /usr/bin/python3.11}}}}]\n")
+    inside("lock", project).succeeded()
+    name = f"{registry.host}/team/alone:1"
+    inside("build", project, "--sources", "--push", name).succeeded()
+    inside("rebase", name, "--onto", new, "--variant", "gpu").succeeded()
+    found = inside("verify", name, "--rebuild")
+    assert found.code == 5, found.err
+    assert "Env RELEASE is 10, and should be 9" in found.out
+    inside("verify", f"{name}-gpu", "--rebuild").failed(5, "no project can name", "the image before")

@@ -26,7 +26,7 @@ def find_changes(old: Sequence[Image], new: Sequence[Image]) -> Changes:
         for (goes, before), (comes, layers) in zip(_models(first), _models(made), strict=False)
         if (goes, before) != (comes, layers)
     )
-    return Changes(_new_base(new) if _base(first) != _base(made) else None, models)
+    return Changes(_new_base(old, new), models)
 
 
 def change(project: Project, lock: Lock, changes: Changes) -> tuple[Project, Lock]:
@@ -54,13 +54,24 @@ def _base(image: Image) -> tuple[str, str]:
     return str(notes.get(BASE_NAME, "")), str(notes.get(BASE_DIGEST, ""))
 
 
-def _new_base(images: Sequence[Image]) -> NewBase:
-    """Returns the base of images. That of a base of which only the lowest layers were taken has no digests: no project has it."""
-    name = _base(images[0])[0]
+def _new_base(old: Sequence[Image], new: Sequence[Image]) -> NewBase | None:
+    """Returns the base that images have instead; None where all are on the base that they were on.
+
+    It has no digests where no project can name it: where only the lowest layers of a base were taken, and where not all images that were on
+    the project's base, its variants among them, are on the same other one.
+    """
+    pairs = [(_base(before), _base(each)) for before, each in zip(old, new, strict=True)]
+    moved = [(before[0], now[0]) for before, now in pairs if before != now]
+    if not moved:
+        return None
+    name = moved[0][1]
+    together = {(pairs[0][0][0], name)} == {(before[0], now[0]) for before, now in pairs if before[0] == pairs[0][0][0]}
     try:
         Reference.parse(name)
-        whole = all(each.foreign for image in images for each in image.layers if each.role == "base")
-        return NewBase(name, {str(each.platform): Digest.parse(_base(each)[1]) for each in images} if whole else {})
+        changed = [image for image, (before, now) in zip(new, pairs, strict=True) if before != now]
+        whole = all(each.foreign for image in changed for each in image.layers if each.role == "base")
+        fits = whole and together and len(set(moved)) == 1
+        return NewBase(name, {str(each.platform): Digest.parse(_base(each)[1]) for each in changed} if fits else {})
     except CrateError:
         return NewBase(name, {})
 
@@ -86,9 +97,16 @@ def _with_base(project: Project, lock: Lock, new: NewBase) -> tuple[Project, Loc
             hint="the sources beside it are those of the image before",
         )
     base = RegistryBase(new.name, project.base.interpreter)
+    variants = [replace(each, base=base) if each.base == project.base else each for each in project.variants]
+    same = [each.name for each in project.variants if each.base == project.base]
+    locks = {name: _onto(each, base, new) if name in same else each for name, each in lock.variants.items()}
+    return replace(project, base=base, variants=tuple(variants)), replace(_onto(lock, base, new), variants=locks)
+
+
+def _onto(lock: Lock, base: RegistryBase, new: NewBase) -> Lock:
     inputs = {name: value for name, value in lock.inputs.items() if name not in ("packages", "shell")}
     pins = {name: _pins(each, name, new.digests) for name, each in lock.pins.items()}
-    return replace(project, base=base), replace(lock, inputs={**inputs, "base": str(base)}, pins=pins)
+    return replace(lock, inputs={**inputs, "base": str(base)}, pins=pins)
 
 
 def _pins(pins: Pins, platform: str, digests: Mapping[str, Digest]) -> Pins:
@@ -109,4 +127,5 @@ def _with_model(project: Project, lock: Lock, new: NewModel) -> tuple[Project, L
     models = (*project.models[:at], RegisteredModel(new.name, new.version), *project.models[at + 1 :])
     pin = ModelPin(new.name, new.version, (), new.layers)
     pins = tuple(pin if f"{each.name}:{each.version}" == new.goes else each for each in lock.models)
-    return replace(project, models=models), replace(lock, models=pins)
+    variants = {name: replace(each, models=pins) for name, each in lock.variants.items()}
+    return replace(project, models=models), replace(lock, models=pins, variants=variants)
