@@ -7,6 +7,7 @@ from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from modelcrate_layers import host
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.layer_cache import LayerCache
@@ -99,29 +100,33 @@ class Config:
         return datetime.fromtimestamp(int(text), UTC)
 
     @classmethod
-    def of(cls, environment: Mapping[str, str], user: int, offline: bool = False) -> Config:
+    def of(cls, environment: Mapping[str, str], user: int | None, offline: bool = False) -> Config:
         """Makes the configuration from variables.
 
         The home is MODELCRATE_HOME, else a folder in XDG_CACHE_HOME, else in HOME, else in the temporary folder. Data is there as well,
-        where MODELCRATE_HOME is set; else in XDG_DATA_HOME, else in HOME (XDG Base Directory Specification).
+        where MODELCRATE_HOME is set; else in XDG_DATA_HOME, else in HOME (XDG Base Directory Specification). On Windows LOCALAPPDATA comes
+        before HOME for both.
 
         Args:
             environment: The process's variables.
-            user: The user id of the process.
+            user: The user id of the process; None where there are none, as on Windows.
             offline: Whether no connection may be opened; MODELCRATE_OFFLINE says so as well.
         """
         named, cache, home = (environment.get(name, "") for name in ("MODELCRATE_HOME", "XDG_CACHE_HOME", "HOME"))
         owner, data = None, _data_home(environment)
+        local = environment.get("LOCALAPPDATA", "") if host.WINDOWS else ""
         if named:
             place = Path(named)
         elif cache:
             place = Path(cache) / "modelcrate"
+        elif local:
+            place = Path(local) / "modelcrate" / "Cache"
         elif home:
             place = Path(home) / ".cache" / "modelcrate"
         else:
             import tempfile
 
-            place, owner = Path(tempfile.gettempdir()) / f"modelcrate-{user}", user
+            place, owner = Path(tempfile.gettempdir()) / f"modelcrate-{'own' if user is None else user}", user
         offline = offline or environment.get("MODELCRATE_OFFLINE", "") not in ("", "0")
         return cls(place.absolute(), dict(environment), offline, owner=owner, data_home=data)
 
@@ -129,6 +134,9 @@ class Config:
 def _data_home(environment: Mapping[str, str]) -> Path | None:
     """Returns the folder for data; None where it is the home's."""
     data, home = environment.get("XDG_DATA_HOME", ""), environment.get("HOME", "")
-    if environment.get("MODELCRATE_HOME") or not (data or home):
+    local = environment.get("LOCALAPPDATA", "") if host.WINDOWS else ""
+    if environment.get("MODELCRATE_HOME") or not (data or local or home):
         return None
+    if local and not data:
+        return Path(local).absolute() / "modelcrate"
     return (Path(data) if data else Path(home) / ".local" / "share").absolute() / "modelcrate"

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 
 from modelcrate.config import Config
+from modelcrate_layers import host
 
 
 def read_config(offline: bool = False) -> Config:
     """Returns the configuration of this process, from its environment's variables."""
-    return Config.of(os.environ, os.getuid(), offline)
+    given = dict(os.environ)
+    if host.WINDOWS:
+        given.setdefault("HOME", given.get("USERPROFILE", ""))  # where the files of other tools are
+    return Config.of(given, host.user_id(), offline)

@@ -7,7 +7,6 @@ process. Where a file system has no such files, a hidden one beside the target t
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
 import stat
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from modelcrate_layers import host
 from modelcrate_layers.frozen import dataclass
 
 MODE = 0o644
@@ -23,8 +23,6 @@ SCRATCH = "modelcrate-scratch-"
 """How the names of folders begin that we make in the system's folder for temporary files, and remove."""
 
 _UNNAMED = getattr(os, "O_TMPFILE", 0)
-
-_ANEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ class Incoming:
         self._complete()
         if not self.hidden.exists():
             os.link(f"/proc/self/fd/{self.handle}", self.hidden, src_dir_fd=self.handle)  # linkat(2), AT_SYMLINK_FOLLOW
-        os.replace(self.hidden, path)
+        host.replace(self.hidden, path)
 
     def keep_first(self, path: Path) -> None:
         """Gives it its name, unless another process was faster: a build that uses that file already holds it to its stamp."""
@@ -64,13 +62,14 @@ class Incoming:
         with suppress(FileExistsError):
             if self.hidden.exists():  # after a link its stamp would change once more, when the other name goes
                 if not os.path.lexists(path):
-                    os.replace(self.hidden, path)
+                    host.replace(self.hidden, path)
             else:
                 os.link(f"/proc/self/fd/{self.handle}", path, src_dir_fd=self.handle)
 
     def _complete(self) -> None:
-        os.fchmod(self.handle, MODE)
+        host.set_mode(self.handle, MODE)
         os.fsync(self.handle)
+        host.release(self.handle)
 
 
 @contextmanager
@@ -98,12 +97,12 @@ def write_file(path: Path, data: bytes) -> None:
 def write_unsynced(path: Path, data: bytes) -> None:
     """Writes a small file that a crash may cut; readers hold it to a checksum. A link or a folder in its place is replaced."""
     try:
-        handle = os.open(path, _ANEW, 0o666)
+        handle = os.open(path, host.WRITE_ANEW, 0o666)
     except FileNotFoundError:
         raise
-    except OSError:  # what no regular file answers: a link, a folder, a fifo
+    except OSError:  # a link, a folder or a fifo; or any file, where links can't be told
         clear(path)
-        handle = os.open(path, _ANEW, 0o666)
+        handle = os.open(path, host.WRITE_ANEW, 0o666)
     try:
         write_all(handle, data)
     finally:
@@ -120,9 +119,9 @@ def clear(path: Path) -> None:
 def file_lock(path: Path) -> Iterator[None]:
     """Holds a lock that one thread of one process has at a time. The file is empty, and stays."""
     # the umask decides which users may share the folder
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    handle = host.open_lock(path, 0o666)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        host.lock(handle)
         yield
     finally:
         os.close(handle)
@@ -131,12 +130,13 @@ def file_lock(path: Path) -> Iterator[None]:
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
     """Holds such a lock on a folder, without a file in it."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    place = os.path.realpath(folder)
+    handle = host.open_folder_lock(place)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        host.lock(handle)
         yield
     finally:
-        os.close(handle)
+        host.close_folder_lock(place, handle)
 
 
 @contextmanager
@@ -165,7 +165,7 @@ def scratch_in(parent: Path, prefix: str) -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
-        os.close(lock)
+        host.close_folder_lock(path, lock)
 
 
 def _new_scratch(above: Path, prefix: str) -> tuple[Path, int]:
@@ -175,25 +175,25 @@ def _new_scratch(above: Path, prefix: str) -> tuple[Path, int]:
     while True:
         path = Path(tempfile.mkdtemp(dir=above, prefix=prefix))
         with suppress(FileNotFoundError):
-            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            handle = host.open_folder_lock(path)
+            host.lock(handle)
             if path.is_dir():  # no other process has removed it before it was locked
                 return path, handle
-            os.close(handle)
+            host.close_folder_lock(path, handle)
 
 
 def _remove_abandoned(path: Path) -> None:
     """Removes a folder of our user's that no process has locked."""
-    if path.is_symlink() or path.lstat().st_uid != os.geteuid():
+    if path.is_symlink() or not host.is_ours(path.lstat()):
         return
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    handle = host.open_folder_lock(path)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        host.lock(handle, wait=False)
         shutil.rmtree(path, ignore_errors=True)
     except BlockingIOError:
         pass  # its process lives
     finally:
-        os.close(handle)
+        host.close_folder_lock(path, handle)
 
 
 def remove(path: Path) -> None:
@@ -214,10 +214,10 @@ def write_all(handle: int, data: bytes) -> None:
 def _open(folder: Path, hidden: Path) -> int:
     if _UNNAMED and os.path.isdir("/proc/self/fd"):
         try:
-            return os.open(folder, _UNNAMED | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            return os.open(folder, _UNNAMED | os.O_WRONLY, 0o600)
         except (IsADirectoryError, FileNotFoundError):
             pass  # what old kernels answer that have no files without a name
         except OSError as fault:
             if fault.errno != errno.EOPNOTSUPP:
                 raise
-    return os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    return os.open(hidden, host.WRITE | os.O_EXCL, 0o600)

@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from modelcrate_layers import host
 from modelcrate_layers.errors import unreadable
 
 MAX_NAMED = 16 << 20
@@ -31,7 +32,7 @@ def open_named_file(path: Path) -> BinaryIO:
         OSError: It can't be opened, or is not a regular file; `strerror` says what it is.
     """
     _check(path, os.stat(path).st_mode)  # before it is opened: opening a device may act on it
-    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    number = os.open(path, host.READ)
     try:
         _check(path, os.fstat(number).st_mode)  # another file may have taken its place
     except OSError:

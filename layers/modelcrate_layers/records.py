@@ -14,6 +14,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
+from modelcrate_layers import host
 from modelcrate_layers.atomic import clear, locked_folder, remove, write_unsynced
 from modelcrate_layers.named_file import open_named_file
 
@@ -43,7 +44,7 @@ def write_record(folder: Path, name: str, data: bytes) -> None:
     except OSError:  # the first record, or something else is in the marker's place
         path.parent.mkdir(parents=True, exist_ok=True)
         clear(folder / MARKER)
-        os.close(os.open(folder / MARKER, os.O_CREAT | os.O_CLOEXEC, 0o644))
+        os.close(host.open_lock(folder / MARKER, 0o644))
         write_unsynced(path, _checksum(folder, name, data) + b"\n" + data)
 
 

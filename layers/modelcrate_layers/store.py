@@ -15,6 +15,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from modelcrate_layers import host
 from modelcrate_layers.atomic import Incoming, file_lock, incoming, remove, write_file
 from modelcrate_layers.content import (
     CHUNK,
@@ -319,7 +320,7 @@ def _read_small(path: Path) -> bytes:
 def _open_regular(path: Path) -> Iterator[int]:
     """A file that is no link, no pipe, no device: a layout may come from anybody."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        handle = host.open_unfollowed(path)
     except OSError as fault:
         raise unreadable(fault, path) from None
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import importlib
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
 from modelcrate._version import __version__
+from modelcrate_layers import host
 from modelcrate_layers.errors import INTERRUPTED, CrateError, MachineError, UserError
 
 if TYPE_CHECKING:
@@ -100,6 +102,17 @@ def _open_standard_streams() -> None:
     sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 - they last as long as the process
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            _take_any_letter(stream)
+
+
+def _take_any_letter(stream: io.TextIOWrapper) -> None:
+    """Lets a stream print what its encoding lacks, as escapes. Files and pipes get UTF-8 with plain line feeds on Windows, as everywhere else."""
+    if host.WINDOWS and not stream.isatty():
+        stream.reconfigure(encoding="utf-8", newline="\n")
+    if stream.errors == "strict":
+        stream.reconfigure(errors="backslashreplace")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

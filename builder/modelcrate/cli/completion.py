@@ -12,11 +12,13 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from modelcrate.cli import VERBS, parser, subcommands
 from modelcrate.cli.console import Console
 from modelcrate.config import Config
 from modelcrate.render.printable import printable
+from modelcrate_layers.errors import MachineError
 
 _SCRIPTS = {
     # Bash takes `=` and `:` for the ends of words, and would cut an image's name in two: modelcrate gets the line and cuts it itself.
@@ -136,9 +138,10 @@ def _values(action: argparse.Action, config: Config) -> Iterator[tuple[str, str]
 
         yield from ((name, "image of the local store") for name in list_names(config))
     if "CONTAINER" in kinds:
-        from modelcrate.containers import containers
+        with suppress(MachineError):  # there are none here
+            from modelcrate.containers import containers
 
-        yield from ((each.name, "container") for each in containers(config.containers))
+            yield from ((each.name, "container") for each in containers(config.containers))
 
 
 def _words(line: str) -> list[str]:

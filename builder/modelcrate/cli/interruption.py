@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+ENDING = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
+"""The signals that end a command. Windows has no SIGHUP, but SIGBREAK, for Ctrl-Break."""
 
 GRACE = 10.0
 """Seconds that other threads have to end: one may be waiting for a server that does not respond."""
@@ -50,8 +52,8 @@ def handle_interrupts(cancel: Callable[[], None]) -> Iterator[None]:
         timers[0].start()
         raise Interrupted(number)
 
-    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # nohup ignores SIGHUP on purpose
-    before = {each: signal.signal(each, end) for each in ENDING if not (ignored and each == signal.SIGHUP)}
+    by_nohup = {each for each in ENDING if each.name == "SIGHUP" and signal.getsignal(each) is signal.SIG_IGN}
+    before = {each: signal.signal(each, end) for each in ENDING if each not in by_nohup}
     try:
         yield
     finally:

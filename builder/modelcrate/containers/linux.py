@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import signal
 import socket
 import struct
 
@@ -104,6 +105,11 @@ def pivot_to(root: str) -> None:
 def die_with_parent(signum: int) -> None:
     """The kernel sends `signum` to this process when its parent thread ends. Lost when credentials change: call it after."""
     _prctl(_PR_SET_PDEATHSIG, signum)
+
+
+def end_group(process: int) -> None:
+    """Kills a process and all of its group."""
+    os.killpg(process, signal.SIGKILL)
 
 
 def close_to_others() -> None:

@@ -6,6 +6,7 @@ ORAS, modctl and llmman read such layers, each in its way: by the title, by Mode
 from __future__ import annotations
 
 import os
+import posixpath
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -161,7 +162,7 @@ def _real(entry: Entry, known: Mapping[bytes, Entry]) -> Entry:
     for _ in range(_MAX_LINKS):
         if found is None or found.kind is not Kind.SYMLINK:
             break
-        found = known.get(os.path.normpath(os.path.join(os.path.dirname(found.path), found.link)))
+        found = known.get(posixpath.normpath(posixpath.join(posixpath.dirname(found.path), found.link)))
     if found is None or found.kind is not Kind.FILE:
         raise UserError(
             f"{show(entry.path)} is a link to {show(entry.link)}, which is no file of the model",

@@ -5,7 +5,6 @@ The kernel releases it when its process ends.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from modelcrate.config import Config
 from modelcrate.home.folder import check_home
+from modelcrate_layers import host
 from modelcrate_layers.errors import MachineError
 from modelcrate_layers.store import as_machine_error
 
@@ -28,7 +28,7 @@ def shared_home_lock(config: Config) -> Iterator[None]:
         MachineError: The home can't be used.
     """
     check_home(config)
-    with _locked(config.home, fcntl.LOCK_SH):
+    with _locked(config.home, shared=True):
         yield
 
 
@@ -44,7 +44,7 @@ def exclusive_home_lock(home: Path, *, wait: bool = False) -> Iterator[None]:
         MachineError: A build is running, and `wait` is false.
     """
     try:
-        with _locked(home, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with _locked(home, wait=wait):
             yield
     except BlockingIOError:
         raise MachineError(
@@ -53,12 +53,12 @@ def exclusive_home_lock(home: Path, *, wait: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(home: Path, how: int) -> Iterator[None]:
+def _locked(home: Path, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
     with as_machine_error(home):
         home.mkdir(parents=True, exist_ok=True)
-        handle = os.open(home / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = host.open_lock(home / FILE)
     try:
-        fcntl.flock(handle, how)
+        host.lock(handle, shared=shared, wait=wait)
         yield
     finally:
         os.close(handle)

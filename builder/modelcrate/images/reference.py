@@ -9,6 +9,7 @@ import ipaddress
 import re
 from dataclasses import replace
 
+from modelcrate_layers import host
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import IntegrityError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -113,7 +114,7 @@ def has_host(text: str) -> bool:
 def split_tag(text: str) -> tuple[str, str | None]:
     """Splits `PATH[:TAG]` at its last colon, if a tag follows there."""
     path, _, tag = text.rpartition(":")
-    return (path, tag) if path and _TAG.fullmatch(tag) else (text, None)
+    return (path, tag) if path and not is_drive(path) and _TAG.fullmatch(tag) else (text, None)
 
 
 def split_name(text: str) -> tuple[str, str | None]:
@@ -124,9 +125,14 @@ def split_name(text: str) -> tuple[str, str | None]:
             Reference.parse(name)
         except UserError:
             continue
-        if colon.start():
+        if colon.start() and not is_drive(text[: colon.start()]):
             return text[: colon.start()], name
     return text, None
+
+
+def is_drive(text: str) -> bool:
+    """Returns whether the colon behind this text is that of a drive: one letter, on Windows alone."""
+    return host.WINDOWS and len(text) == 1 and text.isalpha()
 
 
 def is_tag(text: str) -> bool:

@@ -8,7 +8,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+from modelcrate.images import at
 
 _GONE = b".wh..gone."
 """Names of folders on their way out; no layer can make one, for names with `.wh.` are whiteouts."""
@@ -20,8 +20,8 @@ def remove_tree(folder: int, name: bytes) -> None:
     Subfolders are first moved up beside it, so that neither descriptors nor the call stack grow with the depth. Where the kernel moves
     none (an overlay, of a folder that lies in a layer below), they are removed in their place.
     """
-    if not stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
-        os.unlink(name, dir_fd=folder)
+    if not stat.S_ISDIR(at.lstat(name, dir_fd=folder).st_mode):
+        at.unlink(name, dir_fd=folder)
         return
     queue, count = [name], 0
     while queue:
@@ -32,28 +32,28 @@ def remove_tree(folder: int, name: bytes) -> None:
                 count += 1
                 moved = _GONE + b"%d.%d" % (os.getpid(), count)
                 try:
-                    os.rename(below, moved, src_dir_fd=fd, dst_dir_fd=folder)
+                    at.rename(below, moved, src_dir_fd=fd, dst_dir_fd=folder)
                     queue.append(moved)
                 except OSError as fault:
                     if fault.errno != errno.EXDEV:
                         raise
                     _remove_in_place(fd, below)
         finally:
-            os.close(fd)
-        os.rmdir(top, dir_fd=folder)
+            at.close(fd)
+        at.rmdir(top, dir_fd=folder)
 
 
 def remove_path(path: Path) -> None:
     """Removes a file or folder of our own with all below it; nothing happens where there is none."""
     try:
-        fd = os.open(path.parent, _FOLDER & ~os.O_NOFOLLOW)
+        fd = at.open_top(path.parent)
     except FileNotFoundError:
         return
     try:
         with suppress(FileNotFoundError):
             remove_tree(fd, os.fsencode(path.name))
     finally:
-        os.close(fd)
+        at.close(fd)
 
 
 def _remove_in_place(folder: int, name: bytes) -> None:
@@ -69,27 +69,27 @@ def _remove_in_place(folder: int, name: bytes) -> None:
                 way[-1][3].extend(_without_files(inner))
             else:
                 way.pop()
-                os.close(fd)
-                os.rmdir(own, dir_fd=above)
+                at.close(fd)
+                at.rmdir(own, dir_fd=above)
     finally:
         for _, _, fd, _ in way:
-            os.close(fd)
+            at.close(fd)
 
 
 def _opened(folder: int, name: bytes) -> int:
     """A descriptor of a subfolder, whose mode may forbid what we are about to do."""
-    os.chmod(name, 0o700, dir_fd=folder)
-    return os.open(name, _FOLDER, dir_fd=folder)
+    at.set_mode(name, 0o700, dir_fd=folder)
+    return at.open(name, at.FOLDER, dir_fd=folder)
 
 
 def _without_files(fd: int) -> list[bytes]:
     """Removes all of a folder but its subfolders, and returns their names. Each can be moved then: that takes the right to write to it."""
     left = []
-    for entry in os.listdir(fd):
+    for entry in at.listdir(fd):
         name = os.fsencode(entry)
-        if stat.S_ISDIR(os.lstat(name, dir_fd=fd).st_mode):
-            os.chmod(name, 0o700, dir_fd=fd)
+        if stat.S_ISDIR(at.lstat(name, dir_fd=fd).st_mode):
+            at.set_mode(name, 0o700, dir_fd=fd)
             left.append(name)
         else:
-            os.unlink(name, dir_fd=fd)
+            at.unlink(name, dir_fd=fd)
     return left

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from modelcrate.images import at
 from modelcrate.images.removal import remove_tree
 from modelcrate_layers.errors import IntegrityError, MachineError
 from modelcrate_layers.frozen import dataclass
@@ -29,9 +30,7 @@ _OPEN_FOLDERS = 32
 _NEAR = 4
 """Folders that are opened below one that is held open."""
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+READ, NEW = at.READ, at.NEW
 """How a file in a root is opened to be read, and made."""
 
 MOUNT_POINTS = ((b"proc",), (b"sys",), (b"dev",))
@@ -63,7 +62,7 @@ class ContainerRoot:
     """An open root folder. Not a value: it holds file descriptors, so use it in a `with`."""
 
     def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, _FOLDER & ~os.O_NOFOLLOW)  # where the root is, is ours to say
+        self._fd = at.open_top(path)  # where the root is, is ours to say
         self._open: OrderedDict[Parts, tuple[int, Parts]] = OrderedDict()
 
     def __enter__(self) -> ContainerRoot:
@@ -73,14 +72,14 @@ class ContainerRoot:
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.forget()
-        os.close(self._fd)
+        at.close(self._fd)
 
     def forget(self, keep: int = -1) -> None:
         """Closes what is held open, but not the folder `keep`. Call it when something that may be part of a path was removed."""
         kept = {parts: found for parts, found in self._open.items() if found[0] == keep}
         for fd, _ in self._open.values():
             if fd != keep:
-                os.close(fd)
+                at.close(fd)
         self._open = OrderedDict(kept)
 
     def place(self, parts: Parts, make: bool = False) -> PathInRoot:
@@ -104,7 +103,7 @@ class ContainerRoot:
         """Returns a descriptor that names what is at `parts` (open(2), O_PATH), links above it followed; the caller closes it."""
         self.forget()  # something may be mounted on it since
         place = self.place(parts)
-        return os.open(place.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.folder)
+        return at.open(place.name, at.NAMED, dir_fd=place.folder)
 
     def read(self, parts: Parts, limit: int) -> bytes | None:
         """Returns the bytes of the regular file `parts`, links followed, or None where there is no such file.
@@ -117,7 +116,7 @@ class ContainerRoot:
         for links in range(LINKS):
             try:
                 place = self.place(parts)
-                fd = os.open(place.name, READ, dir_fd=place.folder)
+                fd = at.open(place.name, READ, dir_fd=place.folder)
             except IntegrityError:
                 if not links:
                     return None
@@ -127,13 +126,13 @@ class ContainerRoot:
                     return None
                 if fault.errno != errno.ELOOP:
                     raise IntegrityError(f"{shown} of the image is not a regular file") from None
-                parts = _joined(place.path[:-1], os.readlink(place.name, dir_fd=place.folder))
+                parts = _joined(place.path[:-1], at.readlink(place.name, dir_fd=place.folder))
                 if parts[:1] in MOUNT_POINTS or not parts:
                     raise IntegrityError(f"{shown} of the image is a link into /{_shown(parts[:1])}") from None
                 continue
-            held = os.fstat(fd)
+            held = at.fstat(fd)
             if not stat.S_ISREG(held.st_mode) or held.st_size > limit:
-                os.close(fd)
+                at.close(fd)
                 what = f"larger than {limit} bytes" if stat.S_ISREG(held.st_mode) else "not a regular file"
                 raise IntegrityError(f"{shown} of the image is {what}")
             with os.fdopen(fd, "rb") as file:
@@ -152,16 +151,16 @@ class ContainerRoot:
         wanted = stat.S_ISREG if is_file else stat.S_ISDIR
         replaced = False
         with suppress(FileNotFoundError):
-            if wanted(os.lstat(place.name, dir_fd=place.folder).st_mode):
+            if wanted(at.lstat(place.name, dir_fd=place.folder).st_mode):
                 return place.path, False
             remove_tree(place.folder, place.name)
             self.forget(keep=place.folder)
             replaced = True
         if is_file:
-            os.close(os.open(place.name, NEW, 0o644, dir_fd=place.folder))
+            at.close(at.open(place.name, NEW, 0o644, dir_fd=place.folder))
         else:
-            os.mkdir(place.name, dir_fd=place.folder)
-            os.chmod(place.name, 0o755, dir_fd=place.folder)  # noqa: S103 - whatever our umask is
+            at.mkdir(place.name, dir_fd=place.folder)
+            at.set_mode(place.name, 0o755, dir_fd=place.folder)  # whatever our umask is
         return place.path, replaced
 
     def _folder(self, parts: Parts, make: bool) -> tuple[int, Parts]:
@@ -170,7 +169,7 @@ class ContainerRoot:
             return found
         opened = self._near(parts, make) or self._walk(parts, make)
         while len(self._open) >= _OPEN_FOLDERS:
-            os.close(self._open.popitem(last=False)[1][0])
+            at.close(self._open.popitem(last=False)[1][0])
         self._open[parts] = opened
         return opened
 
@@ -184,25 +183,25 @@ class ContainerRoot:
         else:
             up = _NEAR
         folder, real = self._folder(parts[:-up], make)
-        stack = [os.dup(folder)]
+        stack = [at.dup(folder)]
         try:
             if len(real) + up <= DEPTH and all(_enter(stack, part, make) is None for part in parts[-up:]):
                 return stack.pop(), (*real, *parts[-up:])
             return None
         finally:
             for fd in stack:
-                os.close(fd)
+                at.close(fd)
 
     def _walk(self, parts: Parts, make: bool) -> tuple[int, Parts]:
         """Opens the folder `parts`: a stack of open folders, and the parts still ahead (last first)."""
-        ahead, real, stack, links = [*reversed(parts)], list[bytes](), [os.dup(self._fd)], 0
+        ahead, real, stack, links = [*reversed(parts)], list[bytes](), [at.dup(self._fd)], 0
         try:
             while ahead:
                 part = ahead.pop()
                 if part == b"..":
                     if real:
                         real.pop()
-                        os.close(stack.pop())
+                        at.close(stack.pop())
                     continue
                 target = _enter(stack, part, make)
                 if target is None:
@@ -216,30 +215,30 @@ class ContainerRoot:
                 if target.startswith(b"/"):
                     real.clear()
                     while len(stack) > 1:
-                        os.close(stack.pop())
+                        at.close(stack.pop())
                 ahead += [step for step in reversed(target.split(b"/")) if step not in (b"", b".")]
             return stack.pop(), tuple(real)
         finally:
             for fd in stack:
-                os.close(fd)
+                at.close(fd)
 
 
 def _enter(stack: list[int], part: bytes, make: bool) -> bytes | None:
     """Opens `part` in the last folder of the stack and pushes it; where it is a link, gives the link's target instead."""
     for attempt in range(2):
         try:
-            stack.append(os.open(part, _FOLDER, dir_fd=stack[-1]))
+            stack.append(at.open(part, at.FOLDER, dir_fd=stack[-1]))
             return None
         except FileNotFoundError:
             if not make or attempt:
                 raise IntegrityError("a folder that a layer speaks of doesn't exist", where=_shown((part,))) from None
-            os.mkdir(part, dir_fd=stack[-1])
-            os.chmod(part, 0o755, dir_fd=stack[-1])  # noqa: S103 - whatever our umask is; it is new, so no link
+            at.mkdir(part, dir_fd=stack[-1])
+            at.set_mode(part, 0o755, dir_fd=stack[-1])  # whatever our umask is; it is new, so no link
         except OSError as fault:
             if fault.errno not in (errno.ELOOP, errno.ENOTDIR):
                 raise MachineError(f"can't open a folder: {fault.strerror}", where=_shown((part,))) from None
             try:
-                return os.readlink(part, dir_fd=stack[-1])
+                return at.readlink(part, dir_fd=stack[-1])
             except OSError:
                 raise IntegrityError("a path in a layer goes through a file", where=_shown((part,))) from None
     raise AssertionError

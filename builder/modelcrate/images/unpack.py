@@ -18,6 +18,7 @@ Owners are applied by root only; an ordinary user owns all of it and may enter e
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from modelcrate.images import at
 from modelcrate.images.removal import remove_tree
 from modelcrate.images.root_folder import NEW, ContainerRoot, Parts, PathInRoot, parts_of
 from modelcrate_layers.atomic import write_all
@@ -95,12 +97,10 @@ class _Folders:
             with suppress(IntegrityError):
                 fd = root.folder(path)
                 try:
-                    if os.fstat(fd).st_ino == inode:
-                        _own(fd, member)
-                        os.fchmod(fd, member.mode & 0o3777 | (0 if os.geteuid() == 0 else 0o700))
-                        os.utime(fd, ns=(member.mtime, member.mtime))
+                    if at.fstat(fd).st_ino == inode:
+                        at.settle(fd, member.mode & 0o3777, member.uid, member.gid, member.mtime)
                 finally:
-                    os.close(fd)
+                    at.close(fd)
 
 
 @dataclass(slots=True)  # not frozen: it counts, and remembers what its layer has brought
@@ -131,8 +131,8 @@ class _Layer:
         if not parts:
             if member.kind is MemberKind.DIRECTORY:  # `./` itself
                 fd = self.root.folder(())
-                self.folders.remember(os.fstat(fd).st_ino, (), member)
-                os.close(fd)
+                self.folders.remember(at.fstat(fd).st_ino, (), member)
+                at.close(fd)
             return
         if parts[0].startswith(_AUFS) and parts[0] != _OPAQUE:
             self._aufs(parts, member)
@@ -178,23 +178,24 @@ class _Layer:
                     raise IntegrityError("a symlink to nothing")
                 if len(member.link) > MAX_TARGET:
                     raise IntegrityError(f"a symlink to a path of more than {MAX_TARGET} bytes")
-                os.symlink(member.link, place.name, dir_fd=place.folder)
+                at.symlink(member.link, place.name, dir_fd=place.folder)
                 _own_name(place, member)
             case MemberKind.HARD_LINK:
                 self._hard_link(place, member)
             case _:
                 self._clear(place)
-                os.mkfifo(place.name, member.mode & 0o777, dir_fd=place.folder)
+                at.make_pipe(place.name, member.mode & 0o777, dir_fd=place.folder)
                 _own_name(place, member)
 
     def _directory(self, place: PathInRoot, member: Member) -> None:
         try:
-            os.mkdir(place.name, 0o755, dir_fd=place.folder)
+            at.mkdir(place.name, 0o755, dir_fd=place.folder)
         except FileExistsError:
-            if not stat.S_ISDIR(os.lstat(place.name, dir_fd=place.folder).st_mode):
+            _check_spelling(place)
+            if not stat.S_ISDIR(at.lstat(place.name, dir_fd=place.folder).st_mode):
                 self._clear(place)
-                os.mkdir(place.name, 0o755, dir_fd=place.folder)
-        self.folders.remember(os.lstat(place.name, dir_fd=place.folder).st_ino, place.path, member)
+                at.mkdir(place.name, 0o755, dir_fd=place.folder)
+        self.folders.remember(at.lstat(place.name, dir_fd=place.folder).st_ino, place.path, member)
 
     def _hard_link(self, place: PathInRoot, member: Member) -> None:
         source = parts_of(member.link)
@@ -202,7 +203,7 @@ class _Layer:
             raise IntegrityError("a hard link to the root folder")
         target = self.root.place(source)
         try:
-            found = os.lstat(target.name, dir_fd=target.folder)
+            found = at.lstat(target.name, dir_fd=target.folder)
         except FileNotFoundError:
             raise IntegrityError("a hard link to a file that doesn't exist") from None
         if stat.S_ISDIR(found.st_mode):
@@ -211,12 +212,13 @@ class _Layer:
             raise IntegrityError("a hard link to itself, or to what it replaces")
         self._clear(place)
         target = self.root.place(source)
-        os.link(target.name, place.name, src_dir_fd=target.folder, dst_dir_fd=place.folder, follow_symlinks=False)
+        at.link(target.name, place.name, src_dir_fd=target.folder, dst_dir_fd=place.folder, follow_symlinks=False)
 
     def _clear(self, place: PathInRoot) -> None:
         """Removes what stands at a place, whatever it is."""
         with suppress(FileNotFoundError):
-            gone = os.lstat(place.name, dir_fd=place.folder).st_mode
+            gone = at.lstat(place.name, dir_fd=place.folder).st_mode
+            _check_spelling(place)
             remove_tree(place.folder, place.name)
             if stat.S_ISDIR(gone) or stat.S_ISLNK(gone):  # a path that was walked may lead through it
                 self.root.forget(keep=place.folder)
@@ -242,7 +244,7 @@ class _Layer:
     def _hide(self, folder: int, name: bytes, path: Parts) -> bool:
         """Removes what lower layers have at `path`, and leaves what this layer has brought there. Returns whether something went."""
         try:
-            found = os.lstat(name, dir_fd=folder)
+            found = at.lstat(name, dir_fd=folder)
         except FileNotFoundError:
             return False
         if path in self.own:
@@ -259,35 +261,34 @@ class _Layer:
                 continue
             self.emptied.add(path)
             folder = self.root.place((*path, _OPAQUE)).folder
-            for entry in os.listdir(folder):
+            for entry in at.listdir(folder):
                 name = os.fsencode(entry)
                 below = (*path, name)
                 if below not in self.own:
                     remove_tree(folder, name)
                     gone = True
-                elif stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
+                elif stat.S_ISDIR(at.lstat(name, dir_fd=folder).st_mode):
                     ahead.append(below)
         return gone
 
 
+def _check_spelling(place: PathInRoot) -> None:
+    """Refuses a layer with two names that this machine takes for one: the second would silently replace the first."""
+    if not at.is_spelled_so(place.folder, place.name):
+        raise OSError(
+            errno.EEXIST, f"{os.fsdecode(place.name)!r} is there in other capitals, and this machine takes both for one"
+        )
+
+
 def _write(place: PathInRoot, member: Member) -> None:
-    fd = os.open(place.name, NEW, 0o600, dir_fd=place.folder)
+    fd = at.open(place.name, NEW, 0o600, dir_fd=place.folder)
     try:
         for chunk in member.body:
             write_all(fd, chunk)
-        _own(fd, member)
-        os.fchmod(fd, member.mode & 0o777)
-        os.utime(fd, ns=(member.mtime, member.mtime))
+        at.settle(fd, member.mode & 0o777, member.uid, member.gid, member.mtime)
     finally:
-        os.close(fd)
-
-
-def _own(fd: int, member: Member) -> None:
-    if os.geteuid() == 0:
-        os.fchown(fd, member.uid, member.gid)
+        at.close(fd)
 
 
 def _own_name(place: PathInRoot, member: Member) -> None:
-    if os.geteuid() == 0:
-        os.chown(place.name, member.uid, member.gid, dir_fd=place.folder, follow_symlinks=False)
-    os.utime(place.name, ns=(member.mtime, member.mtime), dir_fd=place.folder, follow_symlinks=False)
+    at.settle_name(place.name, member.uid, member.gid, member.mtime, dir_fd=place.folder)

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os.path import splitext
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from modelcrate.modelfiles import hdf5
 from modelcrate.modelfiles.beginnings import YAML, ends_as_zip, may_configure, may_configure_code
@@ -231,4 +231,4 @@ def _seekable(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: BinaryIO) -
             if plain.tell() > MAX_MEMBER:
                 raise IntegrityError(f"has a member of more than {MAX_MEMBER >> 30} GiB: {info.filename[:100]!r}")
             plain.write(piece)
-        yield plain
+        yield cast("BinaryIO", plain)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import netrc
 import os
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ from modelcrate.net.index_config import MAX_FILE, IndexSource, index_sources, sp
 from modelcrate.net.messages import basic_authorization
 from modelcrate.net.urls import host, host_and_port, is_address, origin, split_login
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.host import find_program
 
 KEYRING_SECONDS = 60.0
 """Seconds. A keyring may wait for a person's permission, but not without end."""
@@ -229,7 +229,7 @@ def _read_netrc(config: HttpConfig) -> _Netrc:
 
 def _ask_keyring(environment: Mapping[str, str], service: str, user: str) -> Login | None:
     """The answer of `keyring get`. Without a user it returns both, from keyring 25.2 on."""
-    program = shutil.which("keyring", path=environment.get("PATH", os.defpath))
+    program = find_program("keyring", environment.get("PATH", os.defpath))
     if program is None or service.startswith("-") or user.startswith("-"):
         return None
     command = [program, "get", service, user] if user else [program, "--mode", "creds", "get", service]

@@ -6,6 +6,7 @@ The order is by how often things change, seldom below and often on top: base, de
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -297,7 +298,7 @@ def import_roots(project: Project) -> tuple[str, ...]:
     They are the source folder, the root, and what the project adds to PYTHONPATH below it.
     """
     source = source_name(project, project.entry) if project.entry is not None else ""
-    added = (os.path.normpath(each) for each in project.env.get("PYTHONPATH", "").split(":") if each)
+    added = (posixpath.normpath(each) for each in project.env.get("PYTHONPATH", "").split(":") if each)
     below = [each.removeprefix(APP_ROOT).lstrip("/") for each in added if is_below_root(each)]
     if project.command is not None:
         return tuple(
@@ -308,7 +309,7 @@ def import_roots(project: Project) -> tuple[str, ...]:
 
 def is_below_root(folder: str) -> bool:
     """Returns whether a folder of the image is the app's root or below it."""
-    return f"{os.path.normpath(folder)}/".startswith(f"{APP_ROOT}/")
+    return f"{posixpath.normpath(folder)}/".startswith(f"{APP_ROOT}/")
 
 
 def _sources(project: Project, entry: ProjectEntry, place: Path, rules: LeftOut) -> Listing:

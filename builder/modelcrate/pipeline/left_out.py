@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modelcrate.project.ignore_rules import OURS, IgnoreRules
+from modelcrate_layers import host
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.kinds.entry import EntryLayer
 from modelcrate_layers.kinds.model import ROOT
@@ -58,7 +59,7 @@ class LeftOut:
         path = os.path.abspath(place / script)
         for file, paths in self._found.items():
             if any(path == each or (each.endswith(os.sep) and path.startswith(each)) for each in paths):
-                hint = f"take it back in its last line: !/{os.path.relpath(path, file.parent)}"
+                hint = f"take it back in its last line: !/{host.inner_path(path, file.parent)}"
                 if path not in paths:
                     hint = "its folder is left out, so no later line can take it back: leave out less, such as FOLDER/*"
                 raise UserError("leaves out the entry script", where=str(file), why=str(script), hint=hint)
@@ -72,7 +73,7 @@ class LeftOut:
         top = os.path.abspath(place / model)
         for file, paths in self._found.items():
             if any(each.rstrip(os.sep) == top or each.startswith(top + os.sep) for each in paths):
-                hint = f"take it back in its last line: !/{os.path.relpath(top, file.parent)}/**"
+                hint = f"take it back in its last line: !/{host.inner_path(top, file.parent)}/**"
                 raise UserError("leaves out all of the model", where=str(file), why=str(model), hint=hint)
 
     def notices(self) -> tuple[str, ...]:
@@ -80,7 +81,7 @@ class LeftOut:
         return tuple(map(self._notice, self._found))
 
     def _notice(self, file: Path) -> str:
-        paths = [os.path.relpath(each, file.parent) + os.sep * each.endswith(os.sep) for each in self._found[file]]
+        paths = [host.inner_path(each, file.parent) + "/" * each.endswith(os.sep) for each in self._found[file]]
         return f"left out by {file.name}: {_some(paths)}"
 
 

@@ -113,7 +113,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait(_STOPPING)
     except subprocess.TimeoutExpired:
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # its workers too, or they would keep the port
+            linux.end_group(process.pid)  # its workers too, or they would keep the port
         process.wait()
 
 

@@ -23,6 +23,7 @@ from modelcrate.security.scan.parts import ScanPart
 from modelcrate.workspace.backend import VersionExists, WorkspaceBackend, WorkspaceWriter, format_tag, parse_tag
 from modelcrate.workspace.manifest import encode
 from modelcrate.workspace.record import MAX_VERSION, ModelRecord, ModelTar, check_name, check_texts
+from modelcrate_layers import host
 from modelcrate_layers.errors import RegistryError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
@@ -118,7 +119,7 @@ def files_of(wanted: Registration, version: int) -> Listing:
 def _child(child: str, path: Path, top: bytes) -> bytes:
     inner = PurePosixPath(child)
     if inner.is_absolute():
-        inner = PurePosixPath(os.path.relpath(child, path))
+        inner = PurePosixPath(host.inner_path(child, path))
     if ".." in inner.parts or not (path / inner).exists():
         raise SourceError(
             f"the child path {child!r} is not in the model",

@@ -28,6 +28,7 @@ from modelcrate.resolve.declared.files import declared_files
 from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
 from modelcrate.security.scan.guard import pass_gates
 from modelcrate.security.scan.parts import ScanPart
+from modelcrate_layers import host
 from modelcrate_layers.errors import LockedError, UserError
 from modelcrate_layers.kinds.model import ROOT
 from modelcrate_layers.tar.codec import NONE
@@ -120,7 +121,7 @@ def _listed(path: Path, folder: Path) -> tuple[Entry, ...]:
 
 def _place(path: Path, folder: Path) -> bytes:
     """Returns where a file is below the project's folder; empty for the folder itself."""
-    below = os.path.relpath(os.path.abspath(path), os.path.abspath(folder))
+    below = host.inner_path(os.path.abspath(path), os.path.abspath(folder))
     if below == ".." or below.startswith("../"):
         raise UserError(
             "is not in the project's folder, and the sources of an image are a part of that",

@@ -25,6 +25,7 @@ from modelcrate.project import values
 from modelcrate.project.byte_sizes import GRAMMAR, parse_size
 from modelcrate.project.contracts import contract_names
 from modelcrate.project.request_schema import KEYWORDS, SchemaError, read_columns, read_request_schema
+from modelcrate_layers import host
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
@@ -127,8 +128,12 @@ def _path(text: str, info: Info) -> Path:
 
 def _inside(text: str, info: Info) -> Path:
     """Returns a path that stays in the project's folder, also through links where the folder is known (the validation's context)."""
+    if host.WINDOWS and "\\" in text:
+        raise refuse(
+            f"{text!r} has backslashes", f"a project file means the same everywhere: {text.replace(chr(92), '/')}"
+        )
     path = _path(text, info)
-    if path.is_absolute():
+    if path.anchor:
         raise refuse(f"{text!r} is an absolute path", "paths are relative to the folder of the project file")
     if ".." in path.parts:
         raise refuse(f"{text!r} leads out of the project", "paths stay in the folder of the project file")

@@ -7,11 +7,13 @@ can't be included again. `.dockerignore` is in Docker's: patterns begin at its f
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterable
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelcrate_layers import host
 from modelcrate_layers.errors import UserError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import open_named_file
@@ -42,7 +44,7 @@ class IgnoreRules:
 
     def leaves_out(self, path: str, is_folder: bool) -> bool:
         """Returns whether a host's path is left out. A path that is not below the rules' folder never is."""
-        below = os.path.relpath(path, self.file.parent)
+        below = host.inner_path(path, self.file.parent)
         if below == ".." or below.startswith("../") or below == ".":
             return False
         if is_folder and self.exceptions:
@@ -101,5 +103,5 @@ def _anchored(line: str) -> str:
     if not line or line.startswith("#"):
         return ""
     mark, pattern = ("!", line[1:].strip()) if line.startswith("!") else ("", line)
-    pattern = os.path.normpath(pattern).lstrip("/")
+    pattern = posixpath.normpath(pattern).lstrip("/")
     return "" if pattern in ("", ".") else f"{mark}/{pattern}"

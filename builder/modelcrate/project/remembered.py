@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from modelcrate.project import values
@@ -54,8 +54,8 @@ def _plain(value: Any) -> Any:
     kind = type(value).__name__
     if kind in _FIELDS:
         return {"=": kind, **{name: _plain(getattr(value, name)) for name in _FIELDS[kind]}}
-    if isinstance(value, PurePosixPath):
-        return {"=": "Path" if isinstance(value, Path) else "PurePosixPath", "path": str(value)}
+    if isinstance(value, PurePath):
+        return {"=": "Path" if isinstance(value, Path) else "PurePosixPath", "path": value.as_posix()}
     if isinstance(value, datetime):
         return {"=": "datetime", "at": value.isoformat()}
     if isinstance(value, Mapping):

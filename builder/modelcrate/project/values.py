@@ -98,7 +98,7 @@ class LayoutBase:
 
     def __str__(self) -> str:
         slash = "/" if ":" in self.path.name else ""  # what follows the last colon is no tag then
-        return f"oci:{self.path}:{self.tag}" if self.tag else f"oci:{self.path}{slash}"
+        return f"oci:{self.path.as_posix()}:{self.tag}" if self.tag else f"oci:{self.path.as_posix()}{slash}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,11 @@ class OciArchiveBase:
 
     def __str__(self) -> str:
         slash = "/" if ":" in self.path.name else ""
-        return f"oci-archive:{self.path}:{self.tag}" if self.tag else f"oci-archive:{self.path}{slash}"
+        return (
+            f"oci-archive:{self.path.as_posix()}:{self.tag}"
+            if self.tag
+            else f"oci-archive:{self.path.as_posix()}{slash}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,7 @@ class DockerArchiveBase:
 
     def __str__(self) -> str:
         slash = "/" if ":" in str(self.path) else ""  # what follows a colon is no image then
-        return f"docker-archive:{self.path}{slash}" + (f":{self.image}" if self.image else "")
+        return f"docker-archive:{self.path.as_posix()}{slash}" + (f":{self.image}" if self.image else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,7 @@ class RootfsBase:
     interpreter: PurePosixPath | None = None
 
     def __str__(self) -> str:
-        return f"rootfs:{self.path}"
+        return f"rootfs:{self.path.as_posix()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ def _dependencies(needs: Dependencies) -> Iterator[str]:
     if needs == Dependencies(requirements=asked) and isinstance(asked, tuple):
         yield from _listed("dependencies", asked)
     elif needs == (Dependencies(pylock=needs.pylock) if is_pylock(str(only)) else Dependencies(requirements=asked)):
-        yield _noted(f"dependencies: {scalar(str(only))}", "a requirements file, a pylock.toml, or a list")
+        yield _noted(f"dependencies: {scalar(PurePath(str(only)))}", "a requirements file, a pylock.toml, or a list")
     else:
         yield "dependencies:"
         if isinstance(asked, tuple):
@@ -300,7 +300,7 @@ def _moment(moment: datetime) -> str:
 
 def scalar(value: str | PurePath | Base) -> str:
     """Returns a text as a YAML scalar: plain where it can't be misread, else in double quotes with JSON's escapes, which are YAML's."""
-    text = str(value)
+    text = value.as_posix() if isinstance(value, PurePath) else str(value)
     if _PLAIN.fullmatch(text) and not _NUMBER.fullmatch(text) and text.lower() not in _WORDS:
         return text
     return _flow(json.dumps(text, ensure_ascii=False))

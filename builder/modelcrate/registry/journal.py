@@ -7,7 +7,6 @@ upload starts again at worst.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from modelcrate.net.retry import Clock
+from modelcrate_layers import host
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
@@ -102,11 +102,11 @@ class Journal:
         key = hashlib.sha256(f"{repository}\n{name}".encode()).hexdigest()[:40]
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = os.open(self.folder / f"{key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            lock = host.open_lock(self.folder / f"{key}.lock")
         except OSError:
             return self.no_entry()
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            host.lock(lock, wait=False)
         except OSError:
             os.close(lock)
             return self.no_entry()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os.path
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import field
@@ -15,6 +14,7 @@ from dataclasses import field
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError, MachineError, UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.host import find_program
 
 TIMEOUT = 30.0
 """Seconds. Some helpers send a request to a cloud; none should wait longer for a user."""
@@ -88,7 +88,7 @@ class Keychain:
             raise self._fault("it did not erase the credentials")
 
     def _run(self, verb: str, text: str) -> subprocess.CompletedProcess[bytes]:
-        found = shutil.which(self.program, path=self.environment.get("PATH", os.path.defpath))
+        found = find_program(self.program, self.environment.get("PATH", os.path.defpath))
         if found is None:
             raise self._fault("there is no such program on PATH")
         try:

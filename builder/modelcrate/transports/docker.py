@@ -7,7 +7,6 @@ from there, so it is not sent; podman, and Docker with containerd's storage, get
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from modelcrate.transports.docker_archive import archive_of
 from modelcrate.transports.output import Delivered
 from modelcrate_layers.errors import MachineError, UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.host import find_program
 from modelcrate_layers.tar import writer
 from modelcrate_layers.tar.tree import Entry
 
@@ -68,8 +68,8 @@ class DockerOutput:
         """
         plain, entries = archive_of(image, self.target, f"{KIND}:{self.target}", emit)
         engine = find_engine(connections.config.environment)
-        if engine is None:
-            return Delivered(KIND, self.target, plain.digest, _load_by_program(entries))
+        if isinstance(engine, str):
+            return Delivered(KIND, self.target, plain.digest, _load_by_program(engine, entries))
         known = engine.known_layers(plain)
         needed = [each for each in entries if each.path.rpartition(b"/")[2].decode("ascii", "replace") not in known]
         reused = sum(each.size for each in entries) - sum(each.size for each in needed)
@@ -116,8 +116,8 @@ class Engine:
         return sent.size
 
 
-def find_engine(environment: Mapping[str, str]) -> Engine | None:
-    """Returns the engine that answers on a socket; None where there is none, but the program podman.
+def find_engine(environment: Mapping[str, str]) -> Engine | str:
+    """Returns the engine that answers on a socket; where there is none, but the program podman, its place.
 
     Raises:
         UserError: DOCKER_HOST is no socket of this machine.
@@ -138,8 +138,8 @@ def find_engine(environment: Mapping[str, str]) -> Engine | None:
             return Engine(socket, {"DriverStatus": info.get("DriverStatus"), "Podman": podman})
         except (MachineError, AttributeError) as fault:
             tried.append(f"{path}: {getattr(fault, 'why', '') or 'an answer of another program'}")
-    if not named and shutil.which("podman", path=environment.get("PATH")):
-        return None
+    if not named and (program := find_program("podman", environment.get("PATH"))):
+        return program
     hint = "start docker or podman (`systemctl --user start podman.socket`), or take -o docker-archive:FILE"
     raise MachineError("no docker or podman answers", why="\n".join(tried), hint=hint)
 
@@ -163,11 +163,11 @@ def _equal_at_the_start(wanted: Sequence[str], held: Sequence[str]) -> int:
     )
 
 
-def _load_by_program(entries: Iterable[Entry]) -> int:
+def _load_by_program(program: str, entries: Iterable[Entry]) -> int:
     """Gives an archive to `podman load`, which has no socket to be asked by."""
     chunks = _Counted(writer.stream(entries))
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(["podman", "load", "--quiet"], stdin=subprocess.PIPE, stdout=said, stderr=said)
+        process = subprocess.Popen([program, "load", "--quiet"], stdin=subprocess.PIPE, stdout=said, stderr=said)
         assert process.stdin is not None
         try:
             with process.stdin as pipe:

@@ -14,6 +14,7 @@ from pathlib import Path
 from modelcrate.config import Config
 from modelcrate.events import Emit, Notice
 from modelcrate.home.home_lock import exclusive_home_lock
+from modelcrate_layers import host
 from modelcrate_layers.atomic import file_lock, write_file
 from modelcrate_layers.errors import MachineError
 from modelcrate_layers.store import as_machine_error
@@ -113,7 +114,7 @@ def _copy(old: Path, new: Path, config: Config) -> bool:
 
 
 def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    handle = host.open_unfollowed(path)
     try:
         os.fsync(handle)
     finally:

@@ -5,12 +5,12 @@ A cache may be damaged, or be one that others can write: bytes out of it decide 
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from modelcrate_layers import host
 from modelcrate_layers.atomic import clear, incoming, write_unsynced
 from modelcrate_layers.content import canonical_json
 from modelcrate_layers.errors import IntegrityError, SourceError
@@ -81,7 +81,7 @@ def unpack(package: Package, parts: Mapping[Path, Iterable[bytes]]) -> None:
     if all(_believed(package, place) for place in parts):
         return
     with as_machine_error(path.parent), open(path, "rb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another thread or process may do the same
+        host.lock(lock.fileno())  # another thread or process may do the same
         for place, chunks in parts.items():
             if not _believed(package, place):
                 clear(place)

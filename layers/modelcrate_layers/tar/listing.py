@@ -7,11 +7,17 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from modelcrate_layers import host
 from modelcrate_layers.errors import SourceError, unreadable
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.host import entry_status
 from modelcrate_layers.tar.sources import FileRange, Stamp
 from modelcrate_layers.tar.tree import FILE_MODE, PROGRAM_MODE, Entry, Kind, directory, symlink
+
+if TYPE_CHECKING:
+    from modelcrate_layers.tar.checkout import Checkout
 
 MAX_ENTRIES = 1_000_000
 """More files than any model or project has; a loop or a mistake does."""
@@ -101,8 +107,9 @@ def _walk(
         status = os.stat(top)
     except OSError as fault:
         raise unreadable(fault, top) from None
+    checkout = _checkout(top, status)
     if not stat.S_ISDIR(status.st_mode):
-        yield _file(top, under, status)
+        yield _file(top, under, status, checkout)
         return
     yield directory(under)
     # as the items below are spelled: those of `.` begin with `./`, and what a folder is called decides nothing
@@ -124,15 +131,20 @@ def _walk(
             if ignored is not None and ignored(item.path, item.is_dir(follow_symlinks=False)):
                 continue
             inner = above + name.encode(encoding, errors)  # as os.fsencode does, which looks all of this up each time
-            if item.is_file(follow_symlinks=False):
-                yield _file(item.path, inner, item.stat(follow_symlinks=False))
-            elif item.is_dir(follow_symlinks=False):
+            if item.is_dir(follow_symlinks=False):
                 yield directory(inner)
                 folders.append((item.path, inner))
-            elif item.is_symlink():
-                yield _link(item.path, inner, root, follow)
             else:
-                yield _file(item.path, inner, item.stat(follow_symlinks=False))
+                yield _item(item, inner, root, follow, checkout)
+
+
+def _item(item: os.DirEntry[str], path: bytes, root: str, follow: frozenset[str], checkout: Checkout | None) -> Entry:
+    if item.is_symlink():
+        return _link(item.path, path, root, follow, checkout)
+    target = checkout.link(item.path) if checkout is not None else None
+    if target is not None:
+        return _text_link(item.path, path, target, root)
+    return _file(item.path, path, entry_status(item), checkout)
 
 
 def _items(folder: str) -> list[os.DirEntry[str]]:
@@ -143,7 +155,16 @@ def _items(folder: str) -> list[os.DirEntry[str]]:
         raise unreadable(fault, folder) from None
 
 
-def _file(where: str, path: bytes, status: os.stat_result) -> Entry:
+def _checkout(top: str, status: os.stat_result) -> Checkout | None:
+    """Returns what Git knows of the files; None where the file system knows it."""
+    if not host.WINDOWS:
+        return None
+    from modelcrate_layers.tar.checkout import read_checkout
+
+    return read_checkout(top if stat.S_ISDIR(status.st_mode) else os.path.dirname(os.path.abspath(top)))
+
+
+def _file(where: str, path: bytes, status: os.stat_result, checkout: Checkout | None) -> Entry:
     kind = status.st_mode
     if not stat.S_ISREG(kind):
         what = next(
@@ -152,23 +173,34 @@ def _file(where: str, path: bytes, status: os.stat_result) -> Entry:
         )
         raise SourceError(f"is {what}, which can't go into an image", where=where)
     source = FileRange(where, Stamp.of(status), 0, status.st_size)
-    return Entry(path, Kind.FILE, PROGRAM_MODE if kind & 0o111 else FILE_MODE, source)
+    program = kind & 0o111 if checkout is None else checkout.is_program(where)
+    return Entry(path, Kind.FILE, PROGRAM_MODE if program else FILE_MODE, source)
 
 
-def _link(where: str, path: bytes, root: str, follow: frozenset[str]) -> Entry:
+def _text_link(where: str, path: bytes, target: str, root: str) -> Entry:
+    """Returns a link that Git has written as a text."""
+    reached = os.path.normpath(os.path.join(os.path.dirname(os.path.realpath(where)), target))
+    return _symlink(where, path, target, inside=reached == root or reached.startswith(root + os.sep))
+
+
+def _link(where: str, path: bytes, root: str, follow: frozenset[str], checkout: Checkout | None) -> Entry:
     target = os.readlink(where)
     reached = os.path.realpath(where)
     inside = reached == root or reached.startswith(root + os.sep)
     if reached in follow:
-        return _file(reached, path, os.stat(reached))
+        return _file(reached, path, os.stat(reached), checkout)
     if (
         not inside
         and (blobs := hub_blobs(Path(root)))
         and reached.startswith(blobs + os.sep)
         and os.path.isfile(reached)
     ):
-        return _file(reached, path, os.stat(reached))
-    if os.path.isabs(target) or not inside:
+        return _file(reached, path, os.stat(reached), checkout)
+    return _symlink(where, path, target.replace(os.sep, "/"), inside)
+
+
+def _symlink(where: str, path: bytes, target: str, inside: bool) -> Entry:
+    if target.startswith("/") or os.path.isabs(target) or not inside:
         raise SourceError(
             f"is a link to {target}, outside of what is packed",
             where=where,

@@ -7,7 +7,6 @@ named in a SourceError, before a wrong byte can be published.
 from __future__ import annotations
 
 import base64
-import errno
 import hashlib
 import os
 import stat
@@ -15,6 +14,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+from modelcrate_layers import host
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError, SourceError, unreadable
 from modelcrate_layers.frozen import dataclass
@@ -27,8 +27,6 @@ _BYTES_OF_A_LETTER = 4
 
 ZEROS = bytes(CHUNK)
 """A piece of a hole. It is the one object for all of them, so that who writes a file can leave a hole as well."""
-
-_UNIT = 512  # what the blocks of a file are counted in (stat(2))
 
 
 class Source(Protocol):
@@ -106,7 +104,7 @@ class FileRange(NamedTuple):
         """All of it at once: most files are small, and most of what they cost is the way there."""
         handle = self._open()
         try:
-            data = os.pread(handle, self.size, self.offset)
+            data = host.pread(handle, self.size, self.offset)
             self._complete(handle, self.size - len(data))
         except OSError as fault:
             raise unreadable(fault, self.path) from None
@@ -155,8 +153,7 @@ class UnfetchedFile(FileRange):
 
 def _open(path: str) -> int:
     try:
-        # O_NONBLOCK: a file that was replaced by a pipe must not hang us; the stamp finds it out
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        return os.open(path, host.READ)
     except OSError as fault:
         raise SourceError(f"can't be read any more: {fault.strerror}", where=path) from None
 
@@ -164,8 +161,9 @@ def _open(path: str) -> int:
 def check_stamp(handle: int, then: Stamp, path: str) -> None:
     """Raises a SourceError, unless an open file still has the stamp that it was listed with."""
     status = os.fstat(handle)
-    if status.st_mtime_ns == then.mtime_ns and status.st_ctime_ns == then.ctime_ns and status.st_ino == then.inode:
-        return  # the quick way for the usual case; a size can't change without the change time
+    same_times = status.st_mtime_ns == then.mtime_ns and status.st_ctime_ns == then.ctime_ns
+    if same_times and status.st_size == then.size and status.st_ino == then.inode:
+        return  # the quick way for the usual case
     now = Stamp.of(status)
     if now != then:
         how = f"{then.size} bytes then, {now.size} now" if now.size != then.size else "same size, other content"
@@ -224,7 +222,7 @@ class ZipMember:
         """Yields the bytes as they stand in the archive, in pieces of at most CHUNK; a SourceError if the file has changed."""
         handle = _open(self.path)
         try:
-            head = os.pread(handle, _LOCAL.size + _BYTES_OF_A_LETTER * len(self.name), self.offset)
+            head = host.pread(handle, _LOCAL.size + _BYTES_OF_A_LETTER * len(self.name), self.offset)
             if len(head) < _LOCAL.size or not head.startswith(b"PK\x03\x04"):
                 check_stamp(handle, self.stamp, self.path)
                 raise IntegrityError(f"{self.name} is not where the archive says", where=self.path)
@@ -237,7 +235,7 @@ class ZipMember:
                 raise IntegrityError(f"{self.name} has another name where its bytes begin", where=self.path)
             at, left = self.offset + _LOCAL.size + named + more, self.packed
             while left:
-                chunk = os.pread(handle, min(left, CHUNK), at)
+                chunk = host.pread(handle, min(left, CHUNK), at)
                 if not chunk:
                     raise IntegrityError("is cut short", where=self.path)
                 at, left = at + len(chunk), left - len(chunk)
@@ -279,23 +277,14 @@ def read_pieces(handle: int, start: int, size: int) -> Iterator[bytes]:
     status = os.fstat(handle)
     at, end = start, min(start + size, status.st_size)
     data = at  # where the next data begin
-    asked = at if status.st_blocks * _UNIT < status.st_size else end  # up to where is known what is data
+    asked = at if host.may_have_holes(status) else end  # up to where is known what is data
     while at < end:
         if at >= asked:
-            data, asked = _next_data(handle, at, end)
+            data, asked = host.next_data(handle, at, end)
         length = min(CHUNK, end - at)
         if at + length <= data:
             chunk = ZEROS if length == CHUNK else ZEROS[:length]
-        elif not (chunk := os.pread(handle, length, at)):
+        elif not (chunk := host.pread(handle, length, at)):
             return
         at += len(chunk)
         yield chunk
-
-
-def _next_data(handle: int, at: int, end: int) -> tuple[int, int]:
-    """Returns where the next data begin, and where the hole behind them does."""
-    try:
-        data = os.lseek(handle, at, os.SEEK_DATA)
-        return data, os.lseek(handle, data, os.SEEK_HOLE)
-    except OSError as fault:
-        return (end, end) if fault.errno == errno.ENXIO else (at, end)  # none is left, or it can't say

@@ -14,7 +14,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from modelcrate.modelfiles.beginnings import (
     BARE,
@@ -220,7 +220,7 @@ def _solid(place: _Place) -> BinaryIO:
     place.file.seek(0)
     if place.seekable:
         return place.file
-    copy = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed with the last window on it
+    copy = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - it is closed with the last window on it
     while piece := place.file.read(CHUNK):
         if copy.tell() > MAX_SPOOLED:
             raise IntegrityError(f"holds an archive of more than {MAX_SPOOLED >> 30} GiB in a compressed stream")

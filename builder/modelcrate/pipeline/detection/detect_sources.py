@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,7 +31,8 @@ class Extent:
         if source is None or not self.path:
             return {}
         places = (
-            os.path.normpath(f"{APP_ROOT}/{source.name or name}/{each.relative_to(source)}") for each in self.path
+            posixpath.normpath(f"{APP_ROOT}/{source.name or name}/{each.relative_to(source).as_posix()}")
+            for each in self.path
         )
         return {"PYTHONPATH": ":".join(places)}
 

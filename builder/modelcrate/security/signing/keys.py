@@ -18,6 +18,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from modelcrate_layers import host
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import IntegrityError, MachineError, UserError, unreadable
 from modelcrate_layers.frozen import dataclass
@@ -216,7 +217,7 @@ def write_pair(prefix: Path, password: str | None) -> tuple[Path, Path]:
     try:
         for path, data, mode in zip(paths, (private, public), (0o600, 0o644), strict=True):
             with as_machine_error(path):
-                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+                handle = os.open(path, host.WRITE | os.O_EXCL, mode)
                 made.append(path)
                 with os.fdopen(handle, "wb") as out:
                     out.write(data)
