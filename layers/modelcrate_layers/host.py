@@ -136,9 +136,20 @@ if sys.platform == "win32":
                     raise
             time.sleep(0.02)
 
+    def file_status(path: str | os.PathLike[str]) -> os.stat_result:
+        """Returns the status of a file, links followed. Of an open one, which alone tells when it was changed; by name it is when it was made."""
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            return found
+        handle = os.open(path, READ)
+        try:
+            return os.fstat(handle)
+        finally:
+            os.close(handle)
+
     def entry_status(entry: os.DirEntry[str]) -> os.stat_result:
-        """Returns the status of a folder's entry, links not followed; what the listing itself has is without device and inode."""
-        return os.lstat(entry.path)
+        """Returns the status of a folder's entry, which is no link; what the listing itself has is without device and inode."""
+        return file_status(entry.path)
 
     def set_mode(handle: int, mode: int) -> None:
         """Nothing: files have no modes."""
@@ -154,6 +165,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+    file_status = os.stat
     pread = os.pread
     replace = os.replace
     set_mode = os.fchmod
@@ -186,7 +198,7 @@ else:
         """Nothing: a file can be renamed while it is open."""
 
     def entry_status(entry: os.DirEntry[str]) -> os.stat_result:
-        """Returns the status of a folder's entry, links not followed."""
+        """Returns the status of a folder's entry, which is no link."""
         return entry.stat(follow_symlinks=False)
 
     def is_ours(status: os.stat_result) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from modelcrate.events import Emit, Notice
 from modelcrate.net.client import HttpClient, Reply
@@ -23,7 +23,7 @@ from modelcrate.net.messages import Headers, Request, Response
 from modelcrate.net.resume import resumed
 from modelcrate.net.retry import Clock, RetryEngine, SystemClock
 from modelcrate.net.tls import Trust
-from modelcrate.net.urls import host_and_port, is_address, origin, split_login
+from modelcrate.net.urls import host_and_port, is_address, local_path, origin, split_login
 from modelcrate_layers.content import CHUNK, parse_natural
 from modelcrate_layers.errors import RegistryError, unreadable
 
@@ -139,7 +139,7 @@ class UrlReader:
     def _local(self, url: str) -> Path | None:
         """The path of a file: URL; None for http and https, which has to be allowed."""
         if url.startswith("file:") and "\0" not in unquote(url):
-            return Path(unquote(urlsplit(url).path))
+            return local_path(url)
         if not is_address(url) or "\0" in unquote(url):
             known = url.partition("://")[0] in ("http", "https")
             raise RegistryError(

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import unquote, urlsplit
 
 from modelcrate.events import Emit, Notice, ignore_event
+from modelcrate.net.urls import local_path
 from modelcrate.project.values import DebianBase, Project
 from modelcrate.resolve.declared import Declaration
 from modelcrate.resolve.lock import FILE_NAME
@@ -75,7 +75,7 @@ class Sources:
         index = self._index
         if own is None:
             return index
-        links = (*index.find_links, unquote(urlsplit(own.urls[0]).path).rpartition("/")[0])
+        links = (*index.find_links, str(local_path(own.urls[0]).parent))
         return replace(index, direct={**index.direct, own.name: own.urls[0]}, find_links=links)
 
     @property

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from modelcrate.net.urls import local_path
 from modelcrate.resolve.pinned import PinnedWheel
 from modelcrate.resolve.requirements import Hashes
 from modelcrate.resolve.target import Target
@@ -159,6 +160,6 @@ def _size(size: int | None, url: str) -> int | None:
     if size is not None or not url.startswith("file:"):
         return size
     try:
-        return Path(unquote(urlsplit(url).path)).stat().st_size
+        return local_path(url).stat().st_size
     except (OSError, ValueError):  # no such path, or no address at all: the download will say so
         return None

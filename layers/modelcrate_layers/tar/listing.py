@@ -104,7 +104,7 @@ def _walk(
 ) -> Iterator[Entry]:
     root = os.path.realpath(top)
     try:
-        status = os.stat(top)
+        status = host.file_status(top)
     except OSError as fault:
         raise unreadable(fault, top) from None
     checkout = _checkout(top, status)
@@ -188,14 +188,14 @@ def _link(where: str, path: bytes, root: str, follow: frozenset[str], checkout: 
     reached = os.path.realpath(where)
     inside = reached == root or reached.startswith(root + os.sep)
     if reached in follow:
-        return _file(reached, path, os.stat(reached), checkout)
+        return _file(reached, path, host.file_status(reached), checkout)
     if (
         not inside
         and (blobs := hub_blobs(Path(root)))
         and reached.startswith(blobs + os.sep)
         and os.path.isfile(reached)
     ):
-        return _file(reached, path, os.stat(reached), checkout)
+        return _file(reached, path, host.file_status(reached), checkout)
     return _symlink(where, path, target.replace(os.sep, "/"), inside)
 
 

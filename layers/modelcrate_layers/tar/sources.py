@@ -89,7 +89,7 @@ class FileRange(NamedTuple):
     def of_file(cls, path: str) -> FileRange:
         """Returns all of a file as it is now; anything but a regular file is a SourceError."""
         try:
-            status = os.stat(path)
+            status = host.file_status(path)
         except OSError as fault:
             raise unreadable(fault, path) from None
         if not stat.S_ISREG(status.st_mode):
