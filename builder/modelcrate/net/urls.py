@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
-from modelcrate_layers import host
 from modelcrate_layers.errors import RegistryError
+from modelcrate_layers.host import WINDOWS
 
 MAX_SHOWN = 300
 """Characters of a URL in a message: a server names what it likes."""
@@ -18,7 +18,7 @@ _PORTS = {"http": 80, "https": 443}
 def local_path(url: str) -> Path:
     """Returns the path that a file: URL names. On Windows it begins with a drive, which stands behind a slash in the URL."""
     path = unquote(urlsplit(url).path)
-    return Path(path[1:] if host.WINDOWS and re.match("/[A-Za-z]:", path) else path)
+    return Path(path[1:] if WINDOWS and re.match("/[A-Za-z]:", path) else path)
 
 
 def resolve(base: str, location: str, where: str) -> str:
