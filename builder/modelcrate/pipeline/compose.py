@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from modelcrate.images.image_config import HEALTH_LABEL, RunSpec, environment
 from modelcrate.pipeline.left_out import LeftOut, data_notices
+from modelcrate.pipeline.line_ends import line_end_notices
 from modelcrate.pipeline.variables import lay_over
 from modelcrate.project.contracts import APP_ROOT, DEFAULT, Promise, promise
 from modelcrate.project.ignore_rules import read_ignore_rules
@@ -112,7 +113,9 @@ def list_files(
         rules.check_entry(entry.file, place)
     listed = [layer.files for layers in models for layer in layers if isinstance(layer, ModelLayer)]
     pins = tuple(hub[model].pin if isinstance(model, Model) and model in hub else None for model in project.models)
-    return Files(placed_models(project), models, made, (*rules.notices(), *data_notices(made, listed)), pins)
+    packed = [entry for entries in (made.sources.entries if made else (), *listed) for entry in entries]
+    notices = (*rules.notices(), *data_notices(made, listed), *line_end_notices(place, packed))
+    return Files(placed_models(project), models, made, notices, pins)
 
 
 def placed_models(project: Project) -> tuple[Model | RegisteredModel, ...]:

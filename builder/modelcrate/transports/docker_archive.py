@@ -16,7 +16,7 @@ from modelcrate.images.artifact import ARTIFACTS_ANNOTATION, ORIGINAL_ANNOTATION
 from modelcrate.images.image import Deliverable, Image, ImageLayer, replaced
 from modelcrate.images.manifests import ArtifactFilter
 from modelcrate.images.reading import Found, plain_size
-from modelcrate.images.reference import Reference
+from modelcrate.images.reference import Reference, is_drive
 from modelcrate.transports import archive, oci_archive
 from modelcrate.transports.archive import Archive
 from modelcrate.transports.connections import Connections
@@ -48,8 +48,9 @@ EXAMPLE = "FILE[:NAME]"
 
 def parse(target: str) -> DockerArchiveOutput:
     """Returns the output for a target of the command line."""
-    file, colon, name = target.partition(":")
-    return DockerArchiveOutput(file, name if colon else None)
+    drive, rest = (target[:2], target[2:]) if is_drive(target.partition(":")[0]) else ("", target)
+    file, colon, name = rest.partition(":")
+    return DockerArchiveOutput(drive + file, name if colon else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modelcrate.images.reference import Reference
+from modelcrate.images.reference import Reference, is_drive
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.oci import records_of
 from modelcrate.workspace.backend import REPOSITORY, WorkspaceBackend
@@ -32,7 +32,12 @@ def open_workspace(address: str, connections: Connections, folder: Path = Path()
     if kind == "folder" and colon:
         return _folder(folder / rest, connections)
     first, slash, _ = address.partition("/")
-    hosted = bool(slash) and not first.startswith(".") and ("." in first or ":" in first or first == "localhost")
+    hosted = (
+        bool(slash)
+        and not is_drive(first.removesuffix(":"))
+        and not first.startswith(".")
+        and ("." in first or ":" in first or first == "localhost")
+    )
     if hosted and not (folder / address).is_dir():
         return _registry(address, connections)
     if not address.strip():
