@@ -9,9 +9,10 @@ TOGETHER := -n 3 --dist loadfile
 MEASURED := tests/unit tests/contract tests/registry
 REST := tests/properties tests/golden tests/house
 export MODELCRATE_TEST_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modelcrate-tests
+ANYWHERE = $(shell find builder/modelcrate layers/modelcrate_layers -name '*.py' -not -path '*/containers/*' -not -path '*/scripts/*')
 SOURCES := $(shell find builder layers -name '*.py' -o -name '*.asc' 2>/dev/null)
 
-.PHONY: help demo test check measured lint judges bench fuzz mutations docs site image pex clean
+.PHONY: help demo test check measured lint judges bench fuzz mutations docs site image pex deb clean
 
 help:
 	@echo 'make demo   build the image of a real model, start it without any engine, ask it for predictions'
@@ -22,6 +23,7 @@ help:
 	@echo 'make mutations   2,000 variants of every known hostile pickle, or COUNT; what passes the gate is loaded in children that may not act'
 	@echo 'make image  modelcrate itself as an image, made by modelcrate: IMAGE="-t NAME" or IMAGE="--push REF"'
 	@echo 'make pex    modelcrate as one file that runs without a network and an installation: OUT=build/modelcrate.pex'
+	@echo 'make deb    modelcrate as a Debian package: OUT=build ARCH=amd64'
 	@echo 'make docs   write the generated pages anew'
 	@echo 'make site   the documentation as a website, in build/site; a link that leads nowhere is an error'
 
@@ -44,6 +46,7 @@ lint: $(VENV)/.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 --follow-imports silent $(ANYWHERE)
 
 judges: $(VENV)/.done
 	@sh tools/install-judges.sh
@@ -67,6 +70,9 @@ image: $(VENV)/.done
 
 pex: $(VENV)/.done
 	@$(BIN)/python tools/build_pex.py $(or $(OUT),build/modelcrate.pex) $(PEX)
+
+deb: $(VENV)/.done
+	@$(BIN)/python tools/build_deb.py $(or $(OUT),build) $(or $(ARCH),amd64)
 
 site: $(SITE)/.done
 	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet --strict

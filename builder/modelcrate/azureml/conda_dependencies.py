@@ -239,13 +239,13 @@ class CondaDependencies:
     def save_to_file(self, base_directory: str, conda_file_path: str | None = None) -> str:
         """Writes the file into a folder, and returns its name there."""
         name = conda_file_path or "conda_dependencies.yml"
-        Path(base_directory, name).write_text(self.serialize_to_string(), encoding="utf-8")
+        Path(base_directory, name).write_text(self.serialize_to_string(), encoding="utf-8", newline="\n")
         return name
 
     def save(self, path: str | None = None) -> str:
         """Writes the file, by default conda_dependencies.yml in the current folder, and returns its path."""
         place = Path(path or "conda_dependencies.yml")
-        place.write_text(self.serialize_to_string(), encoding="utf-8")
+        place.write_text(self.serialize_to_string(), encoding="utf-8", newline="\n")
         return str(place)
 
     @staticmethod

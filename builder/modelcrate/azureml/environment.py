@@ -185,10 +185,10 @@ class Environment:
         folder.mkdir(parents=True, exist_ok=True)
         facts = self.facts()
         conda, dockerfile = facts["python"].pop("condaSpecification"), facts["docker"].pop("baseDockerfile")
-        (folder / DEFINITION).write_text(json.dumps(facts, indent=4) + "\n", encoding="utf-8")
+        (folder / DEFINITION).write_text(json.dumps(facts, indent=4) + "\n", encoding="utf-8", newline="\n")
         for text, name in ((conda, CONDA), (dockerfile, DOCKERFILE)):
             if text is not None:
-                (folder / name).write_text(text, encoding="utf-8")
+                (folder / name).write_text(text, encoding="utf-8", newline="\n")
 
     @staticmethod
     def load_from_directory(path: str) -> Environment:

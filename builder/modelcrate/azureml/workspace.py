@@ -257,7 +257,7 @@ class Workspace:
             "workspace_name": self.name,
             "address": self.address,
         }
-        place.write_text(json.dumps(facts, indent=4) + "\n", encoding="utf-8")
+        place.write_text(json.dumps(facts, indent=4) + "\n", encoding="utf-8", newline="\n")
         return str(place)
 
 

@@ -35,12 +35,17 @@ _modelcrate() {
 }
 if [[ "$funcstack[1]" == _modelcrate ]]; then _modelcrate "$@"; else compdef _modelcrate modelcrate; fi""",
     "fish": r"""function __modelcrate
-    set -l words (commandline -opc) (commandline -ct)
+    set -l word (commandline -ct)
+    set -l words (commandline -opc) $word
     set -l found (modelcrate completion fish -- $words[2..-1] 2>/dev/null)
     if set -q found[1]
         string join \n -- $found
+    else if set -l parts (string match -r -- '^(-[^=]+=)(.*)$' $word)
+        for path in (__fish_complete_path $parts[3])
+            echo -- $parts[2]$path
+        end
     else
-        __fish_complete_path (commandline -ct)
+        __fish_complete_path $word
     end
 end
 complete -c modelcrate -f -a '(__modelcrate)'""",
@@ -56,7 +61,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     if not args.words:
-        console.print_result({"script": _SCRIPTS[args.shell]}, _SCRIPTS[args.shell])
+        console.print_result({"script": script(args.shell)}, script(args.shell))
         return 0
     words = _words(args.words[0])[1:] if args.shell == "bash" else args.words
     found = list(completions(words, console.config))
@@ -64,6 +69,11 @@ def run(args: argparse.Namespace, console: Console) -> int:
     if lines or console.as_json:
         console.print_result([word for word, _ in found], "\n".join(lines))
     return 0
+
+
+def script(shell: str) -> str:
+    """Returns the script for a shell."""
+    return _SCRIPTS[shell]
 
 
 def completions(words: Sequence[str], config: Config) -> Iterator[tuple[str, str]]:

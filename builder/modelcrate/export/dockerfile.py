@@ -190,7 +190,9 @@ def _write_model_map(folder: Path, project: Project) -> None:
         "models": {model.name: {"name": model.name} for model in project.models},
         "modelsInfo": info,
     }
-    (folder / APP / "model_config_map.json").write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+    (folder / APP / "model_config_map.json").write_text(
+        json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8", newline="\n"
+    )
 
 
 def _write_dockerfile(
@@ -212,8 +214,10 @@ def _write_dockerfile(
         project.name, str(image.digest), base, note, tars, models, code, (folder / SERVER).is_dir(), shell
     )
     config: dict[str, Any] = image.settings.get("config") or {}
-    (folder / "Dockerfile").write_text(dockerfile_text(parts, config), encoding="utf-8")
-    (folder / ".dockerignore").write_text(f"{WHEELS}\n{CONDA}\n{BASE}/blobs\n{LISTING}\n", encoding="utf-8")
+    (folder / "Dockerfile").write_text(dockerfile_text(parts, config), encoding="utf-8", newline="\n")
+    (folder / ".dockerignore").write_text(
+        f"{WHEELS}\n{CONDA}\n{BASE}/blobs\n{LISTING}\n", encoding="utf-8", newline="\n"
+    )
 
 
 def _without_tag(name: str) -> str:
@@ -242,7 +246,7 @@ def _write_listing(folder: Path) -> int:
     """Writes the list of files with their sizes and times, and returns the sum of the sizes."""
     stamps = dict(_stamps(folder))
     listing = {"files": stamps, "dockerfile": (folder / "Dockerfile").read_text(encoding="utf-8")}
-    (folder / LISTING).write_text(json.dumps(listing, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    (folder / LISTING).write_text(json.dumps(listing, indent=1, sort_keys=True) + "\n", encoding="utf-8", newline="\n")
     return sum(size for size, _ in stamps.values())
 
 
@@ -266,7 +270,7 @@ def _check_replaceable(path: Path) -> None:
     if not any(path.iterdir()):
         return
     try:
-        known = json.loads((path / LISTING).read_text())["files"]
+        known = json.loads((path / LISTING).read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError, TypeError):
         known = {}
     for name, stamp in sorted(_stamps(path)):

@@ -42,7 +42,7 @@ class DockerfileProject:
 
     def write(self, folder: Path) -> None:
         """Writes modelcrate.yaml and modelcrate.lock."""
-        (folder / FILE_NAME).write_text(project_text(self.project), encoding="utf-8")
+        (folder / FILE_NAME).write_text(project_text(self.project), encoding="utf-8", newline="\n")
         (folder / LOCK_NAME).write_bytes(self.lock.text())
 
 
@@ -101,7 +101,7 @@ def _wheels(project: Project, place: Path, resolved: Resolved, folder: Path) -> 
         lines = [f"{each.name}=={each.version}" for each in resolved.pins.wheels]
     if not lines:
         return Dependencies(wheelhouse=wheelhouse)
-    (folder / REQUIREMENTS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    (folder / REQUIREMENTS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
     return Dependencies(Path(REQUIREMENTS), wheelhouse=wheelhouse)
 
 

@@ -34,7 +34,7 @@ USUAL = "config.yaml"
 """What a Truss's configuration is called, and many others: what stands in it decides."""
 
 KNOWN = (
-    "cog.yaml (Cog), bentofile.yaml (BentoML), Kitfile (KitOps), config.yaml (Truss), MLmodel (MLflow), Modelfile (Ollama), "
+    "cog.yaml (Cog), bentofile.yaml or pyproject.toml (BentoML), Kitfile (KitOps), config.yaml (Truss), MLmodel (MLflow), Modelfile (Ollama), "
     "the YAML of Azure's CLI v2, and Dockerfile (of modelcrate's own -o dockerfile:DIR)"
 )
 """The kinds of files, for messages."""
@@ -52,7 +52,7 @@ def read_configuration(source: Path, workspace: Callable[[], WorkspaceBackend], 
         SourceError: A file can't be read.
         UserError: It is of no known kind, has faults, or says nothing that can become an image.
     """
-    from modelcrate.importers import azure, dockerfile
+    from modelcrate.importers import azure, bento, dockerfile
     from modelcrate.importers.modelfile import is_modelfile
     from modelcrate.importers.reading import load_mapping
 
@@ -61,6 +61,8 @@ def read_configuration(source: Path, workspace: Callable[[], WorkspaceBackend], 
     formats = [cast("Format", importlib.import_module(f"{__name__}.{name}")) for name in _FORMATS]
     file = _file_of(source, formats)
     found = next((each for each in formats if file.name in each.NAMES), None)
+    if file.name == bento.PYPROJECT:
+        found = cast("Format", bento)
     if found is None and is_modelfile(file):
         found = next(each for each in formats if "Modelfile" in each.NAMES)
     if found is None:
@@ -82,10 +84,15 @@ def _file_of(source: Path, formats: list[Format]) -> Path:
     """Returns the file itself; for a folder, the one in it that has a known name."""
     if not source.is_dir():
         return source
+    from modelcrate.importers import bento
+
     names = [name for each in formats for name in each.NAMES if (source / name).is_file()]
     if not names and (source / USUAL).is_file():
         return source / USUAL
     if len(names) == 1:
         return source / names[0]
+    project = source / bento.PYPROJECT
+    if not names and project.is_file() and bento.section_of(project) is not None:
+        return project
     what = f"has {', '.join(names)}" if names else "has no configuration of a known name"
     raise SourceError(what, where=str(source), hint=f"name the file: known are {KNOWN}")

@@ -1,4 +1,4 @@
-"""bentofile.yaml of BentoML: its own server, started as `bentoml serve`.
+"""bentofile.yaml of BentoML, or the same keys in pyproject.toml under [tool.bentoml.build]: its own server, started as `bentoml serve`.
 
 https://docs.bentoml.com/en/latest/reference/bentoml/bento-build-options.html has the keys.
 """
@@ -36,10 +36,13 @@ from modelcrate.project.values import (
     Project,
     project_name,
 )
-from modelcrate_layers.errors import CrateError
+from modelcrate.resolve.declared.toml_files import parse_toml
+from modelcrate.resolve.requirements import read_text
+from modelcrate_layers.errors import CrateError, UserError
 
 TOOL = "BentoML"
 NAMES = ("bentofile.yaml", "bentofile.yml")
+PYPROJECT = "pyproject.toml"
 
 PORT = 3000
 HEALTH = "/readyz"
@@ -49,6 +52,8 @@ STORE = "bento-store"
 """The folder of the project with the models out of BentoML's store, as the store has them."""
 
 _SERVICE = re.compile(r"[\w./-]{1,200}(:[A-Za-z_]\w*)?")
+_QUOTED = re.compile(r"""'((?:\\'|[^'])*)'[ \t]*(?:#.*)?\Z|"((?:\\"|[^"])*)"[ \t]*(?:#.*)?\Z""", re.DOTALL)
+_ESCAPE, _ESCAPED = re.compile(r"\\([\\'\"abfnrtv])"), dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True))
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
 
 
@@ -66,7 +71,7 @@ def read(file: Path) -> Imported:
         UserError: It has faults.
     """
     reading = Reading(file, TOOL)
-    keys = reading.keys(reading.load(), unknown="a bentofile has no such key")
+    keys = reading.keys(_load(reading), unknown="a bentofile has no such key")
     service = _service(keys)
     name = _name(keys, file)
     docker = keys.mapping("docker") or reading.keys({})
@@ -93,6 +98,30 @@ def read(file: Path) -> Imported:
         command=command,
     )
     return reading.finish(project, [*needs.files, *_ignored(keys)])
+
+
+def _load(reading: Reading) -> Mapping[str, object]:
+    if reading.file.name != PYPROJECT:
+        return reading.load()
+    data = section_of(reading.file)
+    if data is None:
+        raise UserError(
+            "has no [tool.bentoml.build]", where=str(reading.file), hint="name the configuration of the model"
+        )
+    return data
+
+
+def section_of(file: Path) -> Mapping[str, object] | None:
+    """Returns what a pyproject.toml says to BentoML; None where it says nothing.
+
+    Raises:
+        SourceError: It can't be read.
+        UserError: It is no TOML.
+    """
+    data: object = parse_toml(read_text(file), file)
+    for name in ("tool", "bentoml", "build"):
+        data = data.get(name) if isinstance(data, Mapping) else None
+    return data if isinstance(data, Mapping) else None
 
 
 def _service(keys: Keys) -> str:
@@ -158,8 +187,8 @@ def _variables(keys: Keys, docker: Keys) -> dict[str, str]:
             text = ""
         if path is not None and not (keys.reading.file.parent / path).exists():
             keys.reading.missing.append(f"{path} is not there, which docker.env names")
-        lines = _lines(text)
-        env = {name: value.strip("\"'") for name, value in split_variables(docker, "env", lines).items()}
+        lines = _lines(text.removeprefix("\ufeff"))
+        env = {name: _plain_value(value) for name, value in split_variables(docker, "env", lines).items()}
     elif isinstance(given, list):
         env = split_variables(docker, "env", docker.texts("env"))
     else:
@@ -181,6 +210,16 @@ def _variables(keys: Keys, docker: Keys) -> dict[str, str]:
             each.reading.leave(f"{each.above}value", None, "as its name")
         each.take("stage", "the variables of an image are there when it runs")
     return env
+
+
+def _plain_value(text: str) -> str:
+    """Returns a value without its quotes, and without the comment behind it, as python-dotenv reads it: without quotes it begins behind a space."""
+    text = text.strip()
+    if found := _QUOTED.match(text):
+        if found[1] is not None:
+            return re.sub(r"\\([\\'])", r"\1", found[1])
+        return _ESCAPE.sub(lambda each: _ESCAPED.get(each[1], each[1]), found[2])
+    return re.sub(r"\s+#.*", "", text)
 
 
 def _lines(text: str) -> list[str]:

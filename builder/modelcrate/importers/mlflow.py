@@ -60,12 +60,13 @@ def read(file: Path) -> Imported:
     if folder == top:
         raise UserError("is in the root of the file system", where=str(file), hint="move the model into a folder")
     python = _flavors(keys)
+    of_conda = (top / "conda.yaml").is_file() and not (top / "requirements.txt").is_file()
     try:
         served = describe_model(ModelFiles.of(top, top.name))
     except SourceError as fault:
         reading.missing.append(fault.sentence)
-    else:
-        reading.notices += served.assumed
+    else:  # with conda.yaml the project names the packages, and what would be taken without it is of no interest
+        reading.notices += () if of_conda else served.assumed
     keys.value("mlflow_version")
     keys.take("mlflow_version", "the version of mlflow-skinny that serves it")
     keys.value("signature")
@@ -73,7 +74,7 @@ def read(file: Path) -> Imported:
     tests = _example(keys, top)
     keys.leave_all(_OTHERS)
     needs = Dependencies()
-    if (top / "conda.yaml").is_file() and not (top / "requirements.txt").is_file():
+    if of_conda:
         needs = Dependencies(Path(top.name, "conda.yaml"))
         reading.notices.append(f"the packages are those of {top.name}/conda.yaml, for there is no requirements.txt")
     else:

@@ -172,7 +172,7 @@ def _newest_versions(names: Sequence[str], target: Target, index: Index, uv: Uv)
     try:
         with scratch_folder() as scratch:
             file = scratch / "requirements.txt"
-            file.write_text("".join(f"{name}\n" for name in names))
+            file.write_text("".join(f"{name}\n" for name in names), encoding="utf-8", newline="\n")
             text = uv.compile([file], target, index, "--no-deps")
         return {each.name: each.version for each in every(text, Path(), "the index")}
     except UserError:

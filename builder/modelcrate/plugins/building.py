@@ -141,7 +141,9 @@ def build(image: RuntimeImage, folder: Path, *, push: bool, settings: Config | N
     """
     project = project_of(image)
     if image.requirements:
-        (folder / REQUIREMENTS).write_text("".join(f"{line}\n" for line in image.requirements))
+        (folder / REQUIREMENTS).write_text(
+            "".join(f"{line}\n" for line in image.requirements), encoding="utf-8", newline="\n"
+        )
     output: Output = RegistryOutput.of(Reference.parse(image.name)) if push else StoreOutput(image.name)
 
     def emit(event: Event) -> None:

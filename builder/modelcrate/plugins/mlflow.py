@@ -77,7 +77,7 @@ def build_docker(
             project["base"] = (
                 f"registry:{base_image}" if "/" in base_image else f"registry:docker.io/library/{base_image}"
             )
-        (folder / "modelcrate.yaml").write_text(json.dumps(project))
+        (folder / "modelcrate.yaml").write_text(json.dumps(project), encoding="utf-8", newline="\n")
         build(folder, push=push or (), outputs=f"store:{name}", settings=settings, emit=emit)
     return find(name, settings=settings)
 

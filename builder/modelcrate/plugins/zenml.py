@@ -160,7 +160,7 @@ def _copy(files: Mapping[str, str], extra: Mapping[str, str], folder: Path) -> P
     for name, text in extra.items():
         target = _inside(top, name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
+        target.write_text(text, encoding="utf-8", newline="\n")
     return top
 
 

@@ -146,7 +146,7 @@ def _write(path: Path, config: Mapping[str, Any]) -> None:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         number, name = tempfile.mkstemp(dir=target.parent, prefix=".config-")  # mkstemp makes it 0600
         try:
-            with open(number, "w") as file:
+            with open(number, "w", encoding="utf-8", newline="\n") as file:
                 file.write(json.dumps(config, indent="\t") + "\n")
                 file.flush()
                 os.fsync(file.fileno())

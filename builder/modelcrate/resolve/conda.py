@@ -258,4 +258,6 @@ def write_channel(folder: Path, pinned: Sequence[PinnedConda], cache: Path) -> N
         new = {name: record for name, record in records.items() if name.endswith(".conda")}
         old = {name: record for name, record in records.items() if name not in new}
         value = {"info": {"subdir": subdir}, "packages": old, "packages.conda": new, "repodata_version": 1}
-        (folder / subdir / "repodata.json").write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
+        (folder / subdir / "repodata.json").write_text(
+            json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8", newline="\n"
+        )

@@ -227,7 +227,7 @@ def _written(path: Path, lines: Sequence[str]) -> list[Path]:
     """Writes a requirements file of these lines, if there are any, and returns its path in a list."""
     if not lines:
         return []
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
     return [path]
 
 

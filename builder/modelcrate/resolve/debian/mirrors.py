@@ -177,7 +177,7 @@ def _apt_entries(apt: Path) -> Iterator[_AptEntry]:
     """Yields the enabled entries for binary packages (sources.list(5)); files and lines that can't be read are skipped."""
     for path in [apt / "sources.list", *sorted(apt.glob("sources.list.d/*"))]:
         try:
-            text = path.read_text()
+            text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             continue
         if path.suffix == ".list":
