@@ -147,8 +147,8 @@ def _install(scratch: Path, tree: Path, architecture: str, constraints: str) -> 
 
 
 def _is_about_one_python(path: Path) -> bool:
-    """Returns whether a file tells for which Python a wheel was built, and decides nothing."""
-    return path.parent.name.endswith(".dist-info") and path.name in ("RECORD", "WHEEL", "METADATA")
+    """Returns whether a file tells how a wheel was built, and is read by no program."""
+    return any(part.endswith(".dist-info") for part in path.parts)
 
 
 def _files(tree: Path) -> Iterator[tuple[str, bytes]]:

@@ -77,3 +77,16 @@ def test_the_manual_page_is_without_fault() -> None:
     shown = done.stdout.decode()
     assert all(f"modelcrate {verb}" in shown for verb in VERBS)
     assert "modelcrate.yaml" in shown
+
+
+def test_fish_finds_files_behind_an_option_with_its_value(tmp_path: Path) -> None:
+    need("fish")
+    crate = Crate.at(tmp_path, TERM="dumb")
+    script = tmp_path / "modelcrate.fish"
+    script.write_text(crate("completion", "fish").succeeded().out)
+    (tmp_path / "page.html").touch()
+    line = f"source {script}; complete -C 'modelcrate inspect --html={tmp_path}/pa'"
+    found = subprocess.run(
+        ["fish", "--private", "-c", line], env=crate.environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split("\t")[0].strip() == f"--html={tmp_path}/page.html"

@@ -268,3 +268,34 @@ def test_a_bento_without_a_service_lets_bentoml_look(tmp_path: Path) -> None:
     assert found.project.command.argv[2] == "."
     with pytest.raises(UserError, match="no reference to a service"):
         read(write(tmp_path, "bento", bentofile__yaml="service: --reload\n"))
+
+
+def test_a_file_of_variables_is_read_as_pythons_dotenv_reads_it(tmp_path: Path) -> None:
+    file = write(tmp_path, "bento", bentofile__yaml="service: service:Sums\ndocker: {env: .env}\n")
+    lines = (
+        "\ufeffFIRST=1",
+        'QUOTED="a # b" # a comment',
+        "SINGLE='c' # it's one",
+        "PLAIN=d # e",
+        "INSIDE=f#g",
+        r'ESCAPED="h\"i" # j',
+    )
+    (file.parent / ".env").write_text("\n".join(lines))
+    wanted = {"FIRST": "1", "QUOTED": "a # b", "SINGLE": "c", "PLAIN": "d", "INSIDE": "f#g", "ESCAPED": 'h"i'}
+    assert dict(read(file).project.env) == wanted
+
+
+def test_a_bento_may_be_described_in_pyproject(tmp_path: Path) -> None:
+    file = write(tmp_path, "bento", service__py="class Sums: ...\n")
+    project = file.parent / "pyproject.toml"
+    project.write_text(
+        '[project]\nname = "sums"\n\n[tool.bentoml.build]\nservice = "service:Sums"\nlabels = {owner = "us"}\n'
+    )
+    file.unlink(missing_ok=True)
+    found = read(file.parent)
+    assert found.tool == "BentoML"
+    assert found.project.command is not None
+    assert found.project.command.argv[:3] == ("bentoml", "serve", "service:Sums")
+    project.write_text('[project]\nname = "sums"\n')
+    with pytest.raises(UserError, match=r"tool\.bentoml\.build"):
+        read(project)

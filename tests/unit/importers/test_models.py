@@ -392,7 +392,11 @@ def test_packages_of_conda_that_a_model_needs_are_named(tmp_path: Path) -> None:
 def test_a_model_without_requirements_has_those_of_conda(tmp_path: Path) -> None:
     file = write(tmp_path, "mlflow", conda__yaml="dependencies: [python=3.11, {pip: [mlflow, torch]}]\n")
     (file.parent / "requirements.txt").unlink()
-    assert read(file).project.dependencies.requirements == Path("mlflow/conda.yaml")
+    found = read(file)
+    assert found.project.dependencies.requirements == Path("mlflow/conda.yaml")
+    assert [each for each in found.notices if "packages are those of" in each] == [
+        "the packages are those of mlflow/conda.yaml, for there is no requirements.txt"
+    ]
 
 
 def test_an_mlflow_model_of_another_flavour_alone_is_refused(tmp_path: Path) -> None:
