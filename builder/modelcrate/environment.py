@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from modelcrate.config import Config
 from modelcrate_layers import host
@@ -13,4 +14,4 @@ def read_config(offline: bool = False) -> Config:
     given = dict(os.environ)
     if host.WINDOWS:
         given.setdefault("HOME", given.get("USERPROFILE", ""))  # where the files of other tools are
-    return Config.of(given, host.user_id(), offline)
+    return Config.of(given, None if sys.platform == "win32" else os.getuid(), offline)

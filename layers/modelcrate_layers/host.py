@@ -158,10 +158,6 @@ if sys.platform == "win32":
         """Returns True: who may write where is decided by lists that Python does not show."""
         return True
 
-    def user_id() -> int | None:
-        """Returns None: there are no numbers of users."""
-        return None
-
 else:
     import fcntl
 
@@ -204,7 +200,3 @@ else:
     def is_ours(status: os.stat_result) -> bool:
         """Returns whether a file belongs to the user of this process."""
         return status.st_uid == os.geteuid()
-
-    def user_id() -> int | None:
-        """Returns the number of the user of this process."""
-        return os.getuid()

@@ -16,7 +16,9 @@ import sys
 _COMMON = getattr(os, "O_CLOEXEC", 0)
 
 if sys.platform != "win32":
-    from os import close, dup, fstat, link, listdir, lstat, mkdir, open, readlink, rename, rmdir, symlink, unlink  # noqa: A004 - of os
+    close, dup, fstat, open = os.close, os.dup, os.fstat, os.open  # noqa: A001 - as of os
+    link, listdir, lstat, mkdir = os.link, os.listdir, os.lstat, os.mkdir
+    readlink, rename, rmdir, symlink, unlink = os.readlink, os.rename, os.rmdir, os.symlink, os.unlink
 
     FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | _COMMON
     READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | _COMMON
