@@ -6,12 +6,12 @@ import os
 import sys
 
 from modelcrate.config import Config
-from modelcrate_layers import host
 
 
 def read_config(offline: bool = False) -> Config:
     """Returns the configuration of this process, from its environment's variables."""
     given = dict(os.environ)
-    if host.WINDOWS:
+    if sys.platform == "win32":
         given.setdefault("HOME", given.get("USERPROFILE", ""))  # where the files of other tools are
-    return Config.of(given, None if sys.platform == "win32" else os.getuid(), offline)
+        return Config.of(given, None, offline)
+    return Config.of(given, os.getuid(), offline)
