@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 import sys
 import time
@@ -62,6 +61,8 @@ def inner_path(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> 
 
 def find_program(name: str, search: str | None = None) -> str | None:
     """Returns the place of a program on the PATH, or on `search`; never one in the current folder, where Windows looks first."""
+    import shutil
+
     found = shutil.which(name, path=search)
     return found if found is not None and os.path.isabs(found) else None
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from modelcrate.images.image_config import HEALTH_LABEL, RunSpec, environment
 from modelcrate.pipeline.left_out import LeftOut, data_notices
-from modelcrate.pipeline.line_ends import line_end_notices
 from modelcrate.pipeline.variables import lay_over
 from modelcrate.project.contracts import APP_ROOT, DEFAULT, Promise, promise
 from modelcrate.project.ignore_rules import read_ignore_rules
@@ -25,6 +24,7 @@ from modelcrate.project.values import Entry as ProjectEntry
 from modelcrate.resolve.lock import ModelPin
 from modelcrate.resolve.world import Resolved
 from modelcrate.security.scan.parts import ScanPart
+from modelcrate_layers import host
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.entry import EntryLayer
@@ -113,8 +113,12 @@ def list_files(
         rules.check_entry(entry.file, place)
     listed = [layer.files for layers in models for layer in layers if isinstance(layer, ModelLayer)]
     pins = tuple(hub[model].pin if isinstance(model, Model) and model in hub else None for model in project.models)
-    packed = [entry for entries in (made.sources.entries if made else (), *listed) for entry in entries]
-    notices = (*rules.notices(), *data_notices(made, listed), *line_end_notices(place, packed))
+    notices = (*rules.notices(), *data_notices(made, listed))
+    if host.WINDOWS:
+        from modelcrate.pipeline.line_ends import line_end_notices
+
+        packed = [entry for entries in (made.sources.entries if made else (), *listed) for entry in entries]
+        notices = (*notices, *line_end_notices(place, packed))
     return Files(placed_models(project), models, made, notices, pins)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from modelcrate_layers import host
+from modelcrate_layers.tar.checkout import read_checkout
 from modelcrate_layers.tar.sources import FileRange
 from modelcrate_layers.tar.tree import Entry
 
@@ -16,10 +17,6 @@ SHOWN = 3
 
 def line_end_notices(folder: Path, entries: Iterable[Entry]) -> Iterator[str]:
     """Yields a sentence about files of an image that have other line ends here than in the repository that a folder belongs to."""
-    if not host.WINDOWS:
-        return
-    from modelcrate_layers.tar.checkout import read_checkout
-
     changed = {os.path.abspath(each): each for each in read_checkout(str(folder)).changed}
     found = [
         host.inner_path(each.source.path, folder)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelcrate.events import Emit, Notice, ignore_event
-from modelcrate.net.urls import local_path
 from modelcrate.project.values import DebianBase, Project
 from modelcrate.resolve.declared import Declaration
 from modelcrate.resolve.lock import FILE_NAME
@@ -75,6 +74,8 @@ class Sources:
         index = self._index
         if own is None:
             return index
+        from modelcrate.net.urls import local_path
+
         links = (*index.find_links, str(local_path(own.urls[0]).parent))
         return replace(index, direct={**index.direct, own.name: own.urls[0]}, find_links=links)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from modelcrate.net.urls import local_path
 from modelcrate.resolve.pinned import PinnedWheel
 from modelcrate.resolve.requirements import Hashes
 from modelcrate.resolve.target import Target
@@ -160,6 +159,8 @@ def _size(size: int | None, url: str) -> int | None:
     if size is not None or not url.startswith("file:"):
         return size
     try:
+        from modelcrate.net.urls import local_path
+
         return local_path(url).stat().st_size
     except (OSError, ValueError):  # no such path, or no address at all: the download will say so
         return None

@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import cast
 
 from modelcrate.net.download import WORKERS, Download, Downloader
-from modelcrate.net.urls import local_path
 from modelcrate.resolve.locked import exact_lines, hashes_of
 from modelcrate.resolve.pinned import PinnedWheel
 from modelcrate.resolve.pylock import every, read_pylock, select, wheel_name
@@ -77,6 +76,8 @@ def _checked(pinned: tuple[PinnedWheel, ...]) -> tuple[PinnedWheel, ...]:
     """Returns the wheels. Those on this machine are looked at as a build looks at them, so that a lock names none that no build takes."""
     for each in pinned:
         for url in each.urls:
+            from modelcrate.net.urls import local_path
+
             path = local_path(url)
             if url.startswith("file://") and path.is_file():
                 _check_wheel(path, each.name)
