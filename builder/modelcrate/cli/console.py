@@ -11,7 +11,6 @@ from modelcrate.cli.progress import Progress, choose
 from modelcrate.config import Config
 from modelcrate.environment import read_config
 from modelcrate.events import Emit
-from modelcrate.render.colour import colour_error, wants_colour
 from modelcrate.render.printable import json_text, printable
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.errors import CrateError
@@ -72,6 +71,8 @@ class Console:
 
     def print_error(self, fault: CrateError) -> int:
         """Prints an error, and returns its exit code."""
+        from modelcrate.render.colour import colour_error, wants_colour
+
         self.progress.clear()
         count = fault.faults
         number = f"{count} faults, " if count > 1 else ""
