@@ -46,7 +46,8 @@ lint: $(VENV)/.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 --follow-imports silent $(ANYWHERE)
+	@echo "mypy once more, as on Windows"
+	@$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 --follow-imports silent $(ANYWHERE)
 
 judges: $(VENV)/.done
 	@sh tools/install-judges.sh

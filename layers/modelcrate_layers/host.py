@@ -28,7 +28,7 @@ WRITE = os.O_WRONLY | os.O_CREAT | _COMMON
 
 _NOT_FOLLOWED = getattr(os, "O_NOFOLLOW", 0)
 
-WRITE_ANEW = WRITE | (os.O_TRUNC | os.O_NONBLOCK | _NOT_FOLLOWED if _NOT_FOLLOWED else os.O_EXCL)
+WRITE_ANEW = WRITE | (os.O_TRUNC | getattr(os, "O_NONBLOCK", 0) | _NOT_FOLLOWED if _NOT_FOLLOWED else os.O_EXCL)
 """How a file is opened to be written from its beginning. Neither a link nor a pipe is opened; nor is any file, where links can't be told."""
 
 _LOCK = os.O_RDWR | os.O_CREAT | _COMMON
