@@ -9,13 +9,11 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import field, replace
-from typing import TYPE_CHECKING
 
 from modelcrate.config import Config
-from modelcrate.events import Advanced, Emit, Event, Finished, Started, TrackedChunks
+from modelcrate.events import Emit, Event, TrackedChunks
 from modelcrate.images.blobs import DeferredBlob, FetchPackages
 from modelcrate.images.image import ImageLayer, Origin
 from modelcrate.images.previous import Previous
@@ -28,15 +26,8 @@ from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.layer_cache import LayerCache, settled
 from modelcrate_layers.store import Layout
-from modelcrate_layers.tar.codec import Codec
 from modelcrate_layers.tar.recipe import Layer, Measuring, Recipe, RecipeBlob
 from modelcrate_layers.tar.writer import Tar
-
-if TYPE_CHECKING:
-    from modelcrate_layers.measuring_process import MeasuringProcesses
-
-WORTHWHILE = 4 << 20
-"""Bytes of packages that are worth a process which measures them: one starts in the time that they take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +43,12 @@ class PackTargets:
     ahead: EarlyUpload | None = None
     hashes: HashTee | None = None
 
-    def sink(self, planned: PlannedLayer, codec: Codec, store: Layout) -> Sink:
-        """Returns the sink for a layer of its role that is stored by a codec."""
+    def take(self, planned: PlannedLayer, measuring: Measuring, store: Layout) -> Layer:
+        """Writes a layer to the sink of its role and returns the measured layer."""
         if planned.role not in STORED_ROLES:
-            return self.models
-        return self.kept or (StoreSink(store) if is_kept(planned.role, codec) else Discard())
+            return self.models.take(measuring)
+        kept = StoreSink(store) if is_kept(planned.role, measuring.codec) else Discard()
+        return (self.kept or kept).take(measuring)
 
     def hashed(self, planned: PlannedLayer, tar: Tar) -> Tar:
         """Returns the tar of a layer; that of a model is hashed as it passes, where `hashes` is set."""
@@ -72,8 +64,7 @@ class Packer:
     """The means by which one build makes its layers.
 
     `fetch` fetches the packages of a layer. A layer of files that a `previous` image has is taken from that image, with the bytes as they
-    are stored. `facts` are read once more before a keyed layer is made, because another build may have made it meanwhile. `processes`
-    measure layers of packages, where there are several large ones.
+    are stored. `facts` are read once more before a keyed layer is made, because another build may have made it meanwhile.
     """
 
     config: Config
@@ -83,7 +74,6 @@ class Packer:
     sinks: PackTargets = DEFAULT_TARGETS
     previous: Sequence[Previous] = ()
     facts: LayerCache | None = None
-    processes: MeasuringProcesses | None = None
 
     def pack(self, plans: Sequence[Plan], check: Callable[[], None] | None = None) -> list[tuple[ImageLayer, ...]]:
         """All layers of the images, lowest first; what several of them share is made once.
@@ -113,14 +103,10 @@ class Packer:
 
         made: dict[Digest, ImageLayer] = {}
         stop = threading.Event()
+        packer = replace(self, emit=_unless(stop, self.emit))
         workers = self.config.workers
         busy = min(workers, os.cpu_count() or 1)
-        with (
-            _processes(wanted, busy) as processes,
-            ThreadPoolExecutor(busy, "pack") as packing,
-            ThreadPoolExecutor(workers, "pass") as passing,
-        ):
-            packer = replace(self, emit=_unless(stop, self.emit), processes=processes)
+        with ThreadPoolExecutor(busy, "pack") as packing, ThreadPoolExecutor(workers, "pass") as passing:
             waiting = {
                 (packing if each.role in STORED_ROLES else passing).submit(packer._made, each): each
                 for each in sorted(wanted, key=_last)
@@ -174,7 +160,10 @@ class Packer:
         tree = planned.kind.tree()
         choice = choose_codec(planned.policy, tree, deflated=planned.kind.materials().deflated)
         recipe = Recipe.of(tree, choice.codec)
-        layer = replace(self._measured(planned, recipe), inputs=planned.kind.inputs())
+        tar, label = self.sinks.hashed(planned, recipe.tar), f"{planned.role}: {planned.name}"
+        measuring = Measuring.of(recipe, TrackedChunks(tar, label, recipe.tar.size, self.emit))
+        measuring.key = str(planned.cache_key)
+        layer = replace(self.sinks.take(planned, measuring, store), inputs=planned.kind.inputs())
         files = planned.kind.materials().files
         if planned.key is not None or settled(
             (*tree.entries, *files), begun
@@ -183,34 +172,6 @@ class Packer:
         if is_kept(planned.role, layer.codec):
             return _placed(planned, layer, DeferredBlob(store, layer, planned.kind, self.fetch))
         return _placed(planned, layer, RecipeBlob(recipe, layer))
-
-    def _measured(self, planned: PlannedLayer, recipe: Recipe) -> Layer:
-        """Drives the pass over a recipe, in a process of its own where its bytes go nowhere and that is faster."""
-        sink, label = self.sinks.sink(planned, recipe.codec, self.store), f"{planned.role}: {planned.name}"
-        if self.processes is not None and _is_measured_apart(planned) and isinstance(sink, Discard):
-            self.emit(Started(label, recipe.tar.size))
-            layer = self.processes.measure(recipe, lambda passed: self.emit(Advanced(label, passed)))
-            self.emit(Finished(label))
-            return layer
-        tar = self.sinks.hashed(planned, recipe.tar)
-        measuring = Measuring.of(recipe, TrackedChunks(tar, label, recipe.tar.size, self.emit))
-        measuring.key = str(planned.cache_key)
-        return sink.take(measuring)
-
-
-def _processes(wanted: Iterable[PlannedLayer], count: int) -> AbstractContextManager[MeasuringProcesses | None]:
-    """Returns the processes for the layers that are worth one each; none where there is only one, or only one processor."""
-    worthwhile = sum(map(_is_measured_apart, wanted))
-    if min(worthwhile, count) < 2:
-        return nullcontext()
-    from modelcrate_layers.measuring_process import MeasuringProcesses, can_start
-
-    return MeasuringProcesses(min(worthwhile, count)) if can_start() else nullcontext()
-
-
-def _is_measured_apart(planned: PlannedLayer) -> bool:
-    """Whether a layer is one of packages, which are thousands of files, and large enough for a process of its own."""
-    return planned.role == "dependencies" and planned.kind.materials().size >= WORTHWHILE
 
 
 def _last(planned: PlannedLayer) -> int:

@@ -10,17 +10,15 @@ from pathlib import Path
 import pytest
 
 from modelcrate.config import Config
-from modelcrate.events import Advanced, Event, Finished, Started, ignore_event
+from modelcrate.events import Finished, ignore_event
 from modelcrate.home.folder import open_store
 from modelcrate.images.sinks import Discard, EarlyUpload, Sink
-from modelcrate.pipeline.pack import WORTHWHILE, Packer, PackTargets
+from modelcrate.pipeline.pack import Packer, PackTargets
 from modelcrate.pipeline.plan import Plan, plan
 from modelcrate_layers.content import CHUNK, Blob, Digest, Platform
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.kinds import Materials
-from modelcrate_layers.measuring_process import MeasuringProcesses
-from modelcrate_layers.tar.recipe import Layer, Measuring, Recipe
-from modelcrate_layers.tar.recipe import measure as measure_here
+from modelcrate_layers.tar.recipe import Layer, Measuring
 from modelcrate_layers.tar.sources import Bytes
 from modelcrate_layers.tar.tree import Tree, file
 from modelcrate_layers.tar.writer import BLOCK
@@ -153,32 +151,3 @@ def test_the_largest_layer_begins(settings: Config) -> None:
     (layers,) = one.pack(planned(*kinds))
     assert order.sizes == sorted(order.sizes, reverse=True)
     assert [layer.name for layer in layers] == [kind.name for kind in kinds], "the image keeps its own order"
-
-
-def test_two_large_layers_of_packages_are_measured_in_processes_of_their_own(
-    settings: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    measured = list[Digest]()
-
-    def measure(processes: MeasuringProcesses, recipe: Recipe, passed: Callable[[int], None]) -> Layer:
-        layer = apart(processes, recipe, passed)
-        measured.append(layer.diff_id)
-        return layer
-
-    apart = MeasuringProcesses.measure
-    monkeypatch.setattr(MeasuringProcesses, "measure", measure)
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
-    events = list[Event]()
-    large, other, small = (Literal("dependencies", bytes(size)) for size in (WORTHWHILE, WORTHWHILE + 1, 1))
-    plans = [plan(Platform.parse("linux/amd64"), (), (large, other, small), {"dependencies": "none"}, None)]
-    sinks = PackTargets(kept=Discard())
-    ((first, second, third),) = replace(packer(settings), sinks=sinks, emit=events.append).pack(plans)
-    assert sorted(measured) == sorted([first.layer.diff_id, second.layer.diff_id])
-    for made, kind in ((first, large), (second, other), (third, small)):
-        assert made.layer == replace(measure_here(Recipe.of(kind.tree(), made.layer.codec)), inputs=())
-    begun = {each.label: each.total for each in events if isinstance(each, Started)}
-    passed = dict.fromkeys(begun, 0)
-    for each in events:
-        if isinstance(each, Advanced):
-            passed[each.label] += each.count
-    assert passed == begun
