@@ -109,8 +109,8 @@ def test_a_collector_that_is_gone_costs_one_line_of_the_log(tmp_path: Path, coll
     env = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{collector.url}/t?x=1", "OTEL_BSP_SCHEDULE_DELAY": "50"}
     with our_server(sys.executable, tmp_path / "score.py", tmp_path, env) as server:
         for _ in range(3):
-            assert server.ask(Ask(body=b"x")).status == 200
             sent = len(collector.sent)
+            assert server.ask(Ask(body=b"x")).status == 200
             until(lambda sent=sent: len(collector.sent) > sent)
         until(lambda: "has answered 400" in server.log)
     assert {path for path, _, _ in collector.sent} == {"/t?x=1"}
