@@ -1,10 +1,10 @@
 """Untrusted tar archives as values: a stream of bytes in, members out. Nothing here touches a file.
 
 Read are ustar, GNU's long names and base-256 numbers, and PAX records (path, linkpath, size, uid, gid, mtime, SCHILY.xattr.*), as
-POSIX pax and GNU tar document them; where the two leave room, a name is read as Go's archive/tar reads it, for engines are written in
-Go. Refused, as an IntegrityError: sparse files (the image specification advises against
-them in layer.md, and no two readers agree about them), unknown types, negative or overlong numbers, a wrong
-checksum, names with a NUL, an archive without an end, and whatever passes the limits below.
+POSIX pax and GNU tar document them; where the two leave room, it is read as Go's archive/tar reads it, for engines are written in
+Go. Refused, as an IntegrityError: what no two readers agree about (sparse files, against which the image specification advises in
+layer.md, names and sizes for several members at once, files with the name of a folder), unknown types, negative or overlong numbers, a
+wrong checksum, names with a NUL, an archive without an end, and whatever passes the limits below.
 
 A member's name is what the archive says, byte for byte: whether it may be trusted as a path is the caller's question.
 """
@@ -32,7 +32,8 @@ BLOCK = 512
 _ZEROS = bytes(BLOCK)
 _MAX_LINKS = 40
 """Links in a chain that are followed: Linux's own limit."""
-_OCTAL = re.compile(rb" *([0-7]*)(?:[ \0].*)?", re.DOTALL)
+_OCTAL = re.compile(rb"[ \0]*([0-7]*)(?:[ \0].*)?", re.DOTALL)
+"""Blanks and NULs before a number are passed over, as Go and GNU tar do: who read a size behind a NUL as nothing would find members in a file."""
 _DECIMAL = re.compile(rb"0*[0-9]{1,19}")
 _SECONDS = re.compile(rb"(-?)0*([0-9]{1,18})(?:\.([0-9]{0,30}))?")
 _XATTR = b"SCHILY.xattr."
@@ -201,8 +202,10 @@ def _next(source: _Source, shared: dict[bytes, bytes], limits: Limits) -> tuple[
             return None
         _check(block)
         flag = block[156:157]
-        if flag in (b"x", b"g"):
-            (own if flag == b"x" else shared).update(_records(_extension(source, block, limits.records)))
+        if flag == b"x":
+            own = _records(_extension(source, block, limits.records))  # the last of several counts, as in Go
+        elif flag == b"g":
+            shared.update(_for_all(_records(_extension(source, block, limits.records))))
         elif flag in (b"L", b"K"):
             gnu[flag] = _extension(source, block, limits.path + 1).rstrip(b"\0")
         else:
@@ -234,8 +237,8 @@ def _member(
     if kind is None or (pax and any(key.startswith(b"GNU.sparse.") for key in pax)):
         what = "a sparse file" if flag == b"S" or kind is not None else f"a member of the unknown type {flag!r}"
         raise IntegrityError(f"{what} in a tar", where=repr(_text(block[:100]))[1:])
-    name = pax.get(b"path") or gnu.get(b"L") or _ustar_name(block)
-    link = pax.get(b"linkpath") or gnu.get(b"K") or _text(block[157:257])
+    name = gnu.get(b"L") or pax.get(b"path") or _ustar_name(block)  # of two the one that counts in Go
+    link = gnu.get(b"K") or pax.get(b"linkpath") or _text(block[157:257])
     for path in (name, link):
         if len(path) > limits.path or b"\0" in path:
             raise IntegrityError(f"a tar member's name is longer than {limits.path} bytes or has a NUL: {path[:80]!r}")
@@ -243,6 +246,8 @@ def _member(
     if not 0 <= size <= limits.size:
         raise IntegrityError(f"a tar member of {size} bytes; the limit is {limits.size}", where=repr(name)[1:])
     if kind is MemberKind.FILE and name.endswith(b"/"):  # how the tar of 1979 says directory
+        if size and flag != b"\0":  # a file to Go: what is in it would be members here
+            raise IntegrityError("a file with the name of a folder in a tar", where=repr(name)[1:])
         kind = MemberKind.DIRECTORY
     length = (
         size if kind is MemberKind.FILE else 0
@@ -356,6 +361,13 @@ def _records(data: bytes) -> dict[bytes, bytes]:
         found[key] = value
         at += length
     return found
+
+
+def _for_all(records: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """Returns the records for all that follow. Go reads none of them, so they must not decide what members there are."""
+    if found := records.keys() & {b"path", b"linkpath", b"size"}:
+        raise IntegrityError(f"a PAX header for several members of a tar, with their {_text(min(found)).decode()}")
+    return records
 
 
 def _xattrs(pax: Mapping[bytes, bytes]) -> Mapping[str, bytes]:

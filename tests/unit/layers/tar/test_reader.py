@@ -169,7 +169,33 @@ def pax(record: bytes) -> bytes:
     )
 
 
+HIDDEN = block(b"hidden")
+"""A header in the contents of a file: who reads it as a member sees another archive than an engine."""
+
+
+def extension(flag: bytes, data: bytes) -> bytes:
+    return block(b"x", b"%011o\0" % len(data), flag) + data.ljust(512, b"\0")
+
+
+@pytest.mark.parametrize("size", [b"\x0000000001000", b"\0 \x0000001000\0", b"   00001000\0"])
+def test_a_number_behind_a_nul_is_a_number_as_in_go_and_gnu_tar(size: bytes) -> None:
+    data = block(b"a", size) + HIDDEN + block(b"after") + END
+    assert [(each.name, body) for each, body in read(data)] == [(b"a", HIDDEN), (b"after", b"")]
+
+
+def test_of_two_names_the_one_counts_that_counts_in_go() -> None:
+    long, own = extension(b"L", b"long\0"), extension(b"x", b"12 path=own\n")
+    for headers in (long + own, own + long):
+        assert [each.name for each, _ in read(headers + block() + END)] == [b"long"]
+    assert [each.name for each, _ in read(own + extension(b"x", b"11 mtime=1\n") + block() + END)] == [b"f"]
+
+
 REFUSED = {
+    "file with a folder's name": block(b"d/", b"00000001000\0") + HIDDEN + END,
+    "file with a folder's name in its long name": extension(b"L", b"d/\0") + block(size=b"00000001000\0") + HIDDEN + END,
+    "one name for all": extension(b"g", b"10 path=a\n") + block() + END,
+    "one target for all": extension(b"g", b"14 linkpath=a\n") + block() + END,
+    "one size for all": extension(b"g", b"12 size=512\n") + block() + HIDDEN + END,
     "empty": b"",
     "no end": block(),
     "wrong checksum": block().replace(b"f", b"g", 1) + END,
