@@ -13,6 +13,7 @@ import modelcrate
 from modelcrate.config import Config
 from modelcrate.events import Event, Notice
 from modelcrate.images.reading import Found
+from modelcrate.inspect.verify_bytes import verify_bytes
 from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Platform
@@ -91,6 +92,7 @@ def test_the_image_is_there_with_its_tables(place: Place, settings: Config, tmp_
     assert image.id == built.id
     assert [each.descriptor for each in image.layers] == [each.descriptor for each in built.layers]
     assert found.copy().images == (image,)
+    assert verify_bytes(found).mismatches == ()
 
 
 def test_another_shape_of_an_image_costs_little_and_is_made_once(

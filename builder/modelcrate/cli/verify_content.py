@@ -30,7 +30,10 @@ def check_image(address: str, console: Console) -> int:
         "blobs": checked.blobs,
         "bytes": checked.bytes,
         "mismatches": list(checked.mismatches),
+        "unchecked": list(checked.unchecked),
     }
+    for each in checked.unchecked:
+        console.print_message(f"not checked: {each}")
     read = (
         f"{counted(checked.documents, 'document')} and {counted(checked.blobs, 'blob')}, {format_size(checked.bytes)}"
     )

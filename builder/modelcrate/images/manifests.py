@@ -94,6 +94,11 @@ def parse_document(data: bytes, descriptor: Descriptor, where: str) -> dict[str,
     return document
 
 
+def is_document(descriptor: Descriptor) -> bool:
+    """Returns whether it is of a manifest or an index, which registries keep apart from blobs. The config of a SOCI index is none, whatever its name says."""
+    return descriptor.media_type in MediaType.MANIFESTS | MediaType.INDEXES or descriptor.media_type in _SCHEMA_1
+
+
 def refuse_schema_1(document: Mapping[str, Any], announced: str, where: str) -> None:
     """Raises an IntegrityError for an image of Docker's schema 1, which registries stopped to take in 2017."""
     if announced in _SCHEMA_1 or document.get("mediaType") in _SCHEMA_1 or "fsLayers" in document:

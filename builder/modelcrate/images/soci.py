@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelcrate.images.image import SOCI_POINTER, Copy, Graph, Image
 from modelcrate.images.manifests import SOCI_INDEX
@@ -24,7 +24,32 @@ _PREFIX = "com.amazon.soci."
 IMAGE_OF_INDEX = _PREFIX + "image-manifest-digest"
 """Annotation of the entry of a SOCI index: the digest of its image."""
 
+_LAYER_OF_TABLE = _PREFIX + "image-layer-digest"
+_MADE_BY = _PREFIX + "build-tool-identifier"
+
 _CONFIG = Literal(b"{}", SOCI_INDEX)
+
+
+class SociTable(NamedTuple):
+    """A table that a SOCI index names: its descriptor, the digest of the layer that it is of, and whether it says that it is made by these rules."""
+
+    descriptor: Descriptor
+    layer: Digest
+    ours: bool
+
+
+def tables_of(index: Mapping[str, Any]) -> list[SociTable]:
+    """Returns the tables of a SOCI index.
+
+    Args:
+        index: Its document.
+
+    Raises:
+        IntegrityError: A table names no layer.
+    """
+    ours = (index.get("annotations") or {}).get(_MADE_BY) == TOOL
+    tables = [Descriptor.parse(each) for each in index.get("layers") or []]
+    return [SociTable(each, Digest.parse(each.annotations.get(_LAYER_OF_TABLE, "")), ours) for each in tables]
 
 
 def with_indexes(images: Sequence[Image], tables: Mapping[Digest, Literal]) -> Copy:
@@ -80,7 +105,7 @@ def _index(layers: Sequence[Mapping[str, Any]], tables: Mapping[Digest, Literal]
         each["digest"]: replace(
             tables[Digest.parse(each["digest"])].descriptor,
             annotations={
-                _PREFIX + "image-layer-digest": each["digest"],
+                _LAYER_OF_TABLE: each["digest"],
                 _PREFIX + "image-layer-mediaType": each["mediaType"],
                 _PREFIX + "span-size": str(SPAN),
             },
@@ -92,7 +117,7 @@ def _index(layers: Sequence[Mapping[str, Any]], tables: Mapping[Digest, Literal]
         "mediaType": MediaType.MANIFEST,
         "config": _CONFIG.descriptor.json(),
         "layers": [each.json() for each in described.values()],
-        "annotations": {_PREFIX + "build-tool-identifier": TOOL},
+        "annotations": {_MADE_BY: TOOL},
     }
     return Literal(canonical_json(document), MediaType.MANIFEST)
 

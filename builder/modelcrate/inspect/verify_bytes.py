@@ -1,4 +1,4 @@
-"""Verifies all bytes of an image: digests, sizes, diff ids, and the lengths and codecs of its tars. The image may be any tool's."""
+"""Verifies all bytes of an image: digests, sizes, diff ids, the lengths and codecs of its tars, and tables of them. The image may be any tool's."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from itertools import chain
 from typing import Any
 
 from modelcrate.images.image import ANNOTATION
-from modelcrate.images.manifests import MAX_DEPTH, parse_document
+from modelcrate.images.layer_table import read_table
+from modelcrate.images.manifests import MAX_DEPTH, SOCI_INDEX, parse_document
 from modelcrate.images.reading import Found, named_codec
+from modelcrate.images.soci import SociTable, tables_of
+from modelcrate.inspect.verify_tables import compare_table, make_ztoc_again
 from modelcrate.net.errors import NotFound
 from modelcrate_layers.content import Descriptor, Digest, MediaType, parse_object, verified
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
@@ -20,12 +23,13 @@ from modelcrate_layers.tar.recipe import Tally
 
 @dataclass(frozen=True, slots=True)
 class ByteCheck:
-    """The numbers of documents, blobs and bytes that were read, and the mismatches that were found."""
+    """The numbers of documents, blobs and bytes that were read, the mismatches that were found, and what could not be compared."""
 
     documents: int
     blobs: int
     bytes: int
     mismatches: tuple[str, ...]
+    unchecked: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -38,6 +42,9 @@ class _Run:
     blobs: int = 0
     total: int = 0
     mismatches: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+    tars: dict[Digest, Descriptor] = field(default_factory=dict)
+    tables: list[SociTable] = field(default_factory=list)
 
     @contextmanager
     def noting(self, what: str) -> Iterator[None]:
@@ -77,6 +84,9 @@ class _Run:
                 if len(claimed) != len(layers):
                     raise IntegrityError(f"has {len(claimed)} diff ids for {len(layers)} layers")
                 diff_ids = [*claimed]
+                self.tars |= {each.digest: each for each in layers}
+        if config.media_type == SOCI_INDEX:
+            self.tables += tables_of(document)
         for layer, diff_id in zip(layers, diff_ids, strict=True):
             if layer.digest not in self.visited:
                 self.visited.add(layer.digest)
@@ -93,10 +103,27 @@ class _Run:
         else:
             head, chunks = _peeked(chunks)
             plain = Tally()
-            for chunk in codecs.decode(chunks):
-                plain.add(chunk)
+            tar = plain.passing(codecs.decode(chunks))
+            entries = None
+            with self.noting(f"layer {descriptor.digest}"):  # the tar is read in any case
+                entries = read_table(self.found.collection.blob(descriptor), descriptor.annotations)
+            if entries is not None:
+                self.mismatches += (f"layer {descriptor.digest}: {each}" for each in compare_table(entries, tar))
+            for _ in tar:
+                pass
             self.mismatches += _differing(descriptor, diff_id, plain, codecs.sniff(head))
         self.total += stored.size
+
+    def soci_table(self, table: SociTable) -> None:
+        """Compares a table for soci-snapshotter with its layer."""
+        layer = self.tars.get(table.layer)
+        if layer is None:
+            raise IntegrityError(f"is a table of {table.layer}, which is no layer of the image")
+        if not table.ours:
+            self.unchecked.append(f"table {table.descriptor.digest}: made by another tool, it can't be compared")
+            return
+        if (made := make_ztoc_again(self.found.collection.blob(layer))) != table.descriptor.digest:
+            raise IntegrityError(f"is not the table of {table.layer}, which is {made}")
 
     def read(self, descriptor: Descriptor) -> bytes:
         data = b"".join(verified([self.found.collection.read(descriptor)], descriptor))
@@ -113,7 +140,10 @@ def verify_bytes(found: Found) -> ByteCheck:
     """
     run = _Run(found)
     run.document(found.descriptor)
-    return ByteCheck(run.documents, run.blobs, run.total, tuple(run.mismatches))
+    for table in run.tables:
+        with run.noting(f"table {table.descriptor.digest}"):
+            run.soci_table(table)
+    return ByteCheck(run.documents, run.blobs, run.total, tuple(run.mismatches), tuple(run.unchecked))
 
 
 def _differing(descriptor: Descriptor, diff_id: Digest, plain: Tally, name: str) -> Iterator[str]:

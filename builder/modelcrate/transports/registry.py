@@ -21,7 +21,7 @@ from modelcrate.images.artifact import (
     read_artifact,
 )
 from modelcrate.images.image import Deliverable, variants_of
-from modelcrate.images.manifests import ArtifactFilter
+from modelcrate.images.manifests import ArtifactFilter, is_document
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference
 from modelcrate.images.sinks import Discard
@@ -261,7 +261,7 @@ class RegistryCollection:
         """
         if (known := self._documents.get(descriptor.digest)) is not None:
             return known
-        if "manifest" in descriptor.media_type or "index" in descriptor.media_type:
+        if is_document(descriptor):
             data = self.client.manifest(self.reference.at(descriptor.digest))[1]
         else:
             data = b"".join(verified(self.client.blob(self.reference, descriptor).chunks(), descriptor, self.where))
