@@ -29,6 +29,7 @@ from pathlib import Path
 
 from modelcrate.config import Config
 from modelcrate.home.folder import open_store
+from modelcrate.images.artifact import read_artifact_index_location
 from modelcrate.images.manifests import parse_document
 from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import CrateError
@@ -197,8 +198,12 @@ def _store(config: Config) -> Iterator[StoredItem]:
 
 
 def held_digests(store: Layout, descriptor: Descriptor) -> set[Digest]:
-    """Returns every blob and document below a name; of a damaged image, those that can be found."""
-    held, waiting = {descriptor.digest}, [descriptor]
+    """Returns every blob and document below a name, and of what is beside it, such as its signatures; of a damaged image, those that can be found."""
+    waiting = [descriptor]
+    with suppress(CrateError):
+        if (beside := read_artifact_index_location(descriptor)) is not None:
+            waiting.append(beside)
+    held = {each.digest for each in waiting}
     while waiting:
         each = waiting.pop()
         with suppress(CrateError, KeyError, TypeError):

@@ -86,6 +86,22 @@ def test_a_prune_keeps_images_whole_and_a_build_after_it_makes_them_again(crate:
     assert crate("build", project, "--json").succeeded().json["digest"] == first["digest"]
 
 
+def test_what_is_beside_an_image_stays_with_it(crate: Crate, tmp_path: Path) -> None:
+    """Signatures are not below the manifest, and nobody can make them again."""
+    project, settings = served(tmp_path / "p"), Config(crate.home)
+    crate("keygen", tmp_path / "key").succeeded()
+    crate("build", project, "--sbom", "--sign", tmp_path / "key.key", "-o", "store:served:1").succeeded()
+    found = store.find("served:1", settings)
+    assert found is not None
+    before = found.attached()
+    assert len(before) > 2
+    prune(settings, PruneRules(age=0))
+    assert found.attached() == before
+    crate("verify", "served:1", "--key", tmp_path / "key.pub").succeeded()
+    prune(settings, PruneRules(age=0, images=True))
+    assert [path for path in (crate.home / "store" / "blobs").rglob("*") if path.is_file()] == []
+
+
 RECORDS = {".lease", ".machine", "oci-layout"}
 """What keeps a home and its store going, a few bytes."""
 
