@@ -14,6 +14,7 @@ from modelcrate.config import Config
 from modelcrate.events import Event, Notice
 from modelcrate.images.reading import Found
 from modelcrate.inspect.verify_bytes import verify_bytes
+from modelcrate.inspect.verify_rebuild import list_mismatches
 from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Platform
@@ -93,6 +94,7 @@ def test_the_image_is_there_with_its_tables(place: Place, settings: Config, tmp_
     assert [each.descriptor for each in image.layers] == [each.descriptor for each in built.layers]
     assert found.copy().images == (image,)
     assert verify_bytes(found).mismatches == ()
+    assert list(list_mismatches(image, built.image.images[0])) == []
 
 
 def test_another_shape_of_an_image_costs_little_and_is_made_once(

@@ -122,6 +122,15 @@ def _index(layers: Sequence[Mapping[str, Any]], tables: Mapping[Digest, Literal]
     return Literal(canonical_json(document), MediaType.MANIFEST)
 
 
+def without_index(image: Image) -> Image:
+    """Returns the image as it was before it named a SOCI index; the same, if it names none."""
+    return (
+        _annotated(image, None)
+        if SOCI_POINTER in (parse_object(image.manifest.data).get("annotations") or {})
+        else image
+    )
+
+
 def _annotated(image: Image, index: Literal | None) -> Image:
     """The image as OCI has it, which names its index; one that it had before is forgotten."""
     document = parse_object(image.manifest.data)
