@@ -1,6 +1,7 @@
 """Verify the contents or the signatures of an image, or rebuild a project and compare.
 
-verify IMAGE recomputes every digest, diff id and size of an image. The image may be made with any tool.
+verify IMAGE recomputes every digest, diff id and size of an image, and compares tables of layers (eStargz, zstd:chunked, SOCI) with them. The image
+may be made with any tool.
 
 verify IMAGE --key FILE (or --policy FILE) verifies the signatures and attestations of an image. It needs no service on the network.
 
