@@ -18,10 +18,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.transports.addresses import find
 
     found = find(args.image, console.connections)
-    descriptor = (
-        found.descriptor
-        if args.platform is None and not args.variant
-        else select(found.collection, found.descriptor, args.platform, args.variant)
-    )
+    if args.platform is not None:
+        descriptor = select(found.collection, found.descriptor, args.platform, args.variant)
+    else:
+        descriptor = found.variant(args.variant).descriptor if args.variant else found.descriptor
     console.print_result({"image": args.image, **descriptor.json()}, str(descriptor.digest))
     return 0

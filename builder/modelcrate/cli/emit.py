@@ -27,7 +27,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.export.deployment import describe_deployment
     from modelcrate.export.manifests import FORMATS, write_manifest
-    from modelcrate.images.image import Index
     from modelcrate.images.reference import Reference, has_host
     from modelcrate.project.byte_sizes import parse_size
     from modelcrate.transports.addresses import find
@@ -42,12 +41,16 @@ def run(args: argparse.Namespace, console: Console) -> int:
         )
     reference = Reference.parse(address)
     found = find(reference, console.connections)
-    one = args.platform is not None or bool(args.variant)
-    image = found.image(args.platform, args.variant) if one else found.read()
-    images = image.images if isinstance(image, Index) else (image,)
-    digest = image.digest if one else found.descriptor.digest
+    image = found.read()
+    if args.platform is not None:
+        image = found.image(args.platform, args.variant)
+    elif args.variant:
+        image = found.variant(args.variant)
+        find(
+            reference.at(image.digest), console.connections
+        )  # an index of theirs is there where they were pushed with a tag
     memory = parse_size(args.memory) if args.memory is not None else None
-    deployment = describe_deployment(images, reference.at(digest), args.name, memory, args.cpus)
+    deployment = describe_deployment(image.images, reference.at(image.digest), args.name, memory, args.cpus)
     text = write_manifest(args.format, deployment)
     console.print_result({"format": args.format, "image": deployment.image, "manifest": text}, text.rstrip("\n"))
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from modelcrate import transports
 from modelcrate.cli.console import Console
@@ -32,18 +33,19 @@ def move(source: str | Reference, target: str, args: argparse.Namespace, console
         output = output.with_name(str(source).partition("@")[0])
     with console.session() as session:
         found = find(source, session.connections)
-        receipt = session.copy(str(source), chosen(found, args.platform, args.variant), [output])
+        image = chosen(found, args.platform, args.variant)
+        receipt = session.copy(str(source), image, [output])
         if getattr(args, "referrers", False):
-            _referrers(found, target, session.connections, console)
+            _referrers(replace(found, descriptor=image.descriptor), target, session.connections, console)
     console.print_result(receipt.json(), receipt_text(receipt))
     return 0
 
 
 def chosen(found: Found, platform: Platform | None, variant: str = "") -> Deliverable:
-    """Returns the image for a platform and of a variant, or all that was found."""
+    """Returns the image for a platform and of a variant, or all that was found, with what is beside it."""
     if platform is not None:
-        return found.image(platform, variant)
-    return found.variant(variant) if variant else found.copy()
+        return found.part(found.image(platform, variant))
+    return found.part(found.variant(variant)) if variant else found.copy()
 
 
 def _referrers(found: Found, target: str, connections: Connections, console: Console) -> None:

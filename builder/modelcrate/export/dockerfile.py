@@ -29,7 +29,7 @@ from modelcrate.events import Emit, Notice, track_chunks
 from modelcrate.export.dockerfile_project import BASE, CONDA, WHEELS, DockerfileProject, dockerfile_project
 from modelcrate.export.dockerfile_text import APP, APP_ROOT, SERVER, SERVER_ROOT, DockerfileParts, dockerfile_text
 from modelcrate.images import image as images
-from modelcrate.images.image import Deliverable, Image, ImageLayer
+from modelcrate.images.image import VARIANT, Deliverable, Image, ImageLayer
 from modelcrate.images.image_config import RunSpec
 from modelcrate.images.unpack import unpack
 from modelcrate.project.dockerfile import LISTING
@@ -38,7 +38,7 @@ from modelcrate.resolve.world import Resolved, fetch_packages, open_fetcher
 from modelcrate.transports import oci
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered
-from modelcrate_layers.content import Digest
+from modelcrate_layers.content import Digest, canonical_json, parse_object
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import Layout, as_machine_error
@@ -120,6 +120,13 @@ def _fill(folder: Path, source: Prepared, image: Image, connections: Connections
     local.write(folder)
     _write_model_map(folder, local.project)
     _write_dockerfile(folder, project, local, resolved, tars, image)
+
+
+def _digest_alone(image: Image) -> Digest:
+    """Returns the digest of the image that the folder's project gives: it is not the variant of another one."""
+    manifest = parse_object(image.manifest.data)
+    manifest["annotations"] = {key: value for key, value in manifest["annotations"].items() if key != VARIANT}
+    return Digest.of(canonical_json(manifest))
 
 
 def _write_base(folder: Path, resolved: Resolved, layers: list[ImageLayer], image: Image, emit: Emit) -> Digest:
@@ -211,7 +218,7 @@ def _write_dockerfile(
         isinstance(project.base, DebianBase) and project.base.shell
     )
     parts = DockerfileParts(
-        project.name, str(image.digest), base, note, tars, models, code, (folder / SERVER).is_dir(), shell
+        project.name, str(_digest_alone(image)), base, note, tars, models, code, (folder / SERVER).is_dir(), shell
     )
     config: dict[str, Any] = image.settings.get("config") or {}
     (folder / "Dockerfile").write_text(dockerfile_text(parts, config), encoding="utf-8", newline="\n")

@@ -8,7 +8,7 @@ annotation ARTIFACTS_ANNOTATION of the image's entry in index.json names that in
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 
 from modelcrate_layers.content import Blob, Descriptor, Digest, Literal, MediaType, canonical_json, parse_object
@@ -69,6 +69,10 @@ class Artifact:
         """The digest of the manifest that the artifact is about, if it names one."""
         subject = parse_object(self.manifest.data).get("subject")
         return Descriptor.parse(subject).digest if subject else None
+
+    def is_about(self, digests: Collection[Digest]) -> bool:
+        """Returns whether it is about one of these manifests, by its subject or by its tag."""
+        return self.subject in digests or self.tag.partition(".")[0] in {make_digest_tag(each, "") for each in digests}
 
     @property
     def layers(self) -> list[Descriptor]:
@@ -224,7 +228,7 @@ def _read_location(entry: Descriptor, key: str, media_type: str) -> Descriptor |
 
 
 def read_artifact_index(
-    index: bytes, read: Callable[[Descriptor], bytes], blob: Callable[[Descriptor], Blob]
+    index: bytes, read: Callable[[Descriptor], bytes], blob: Callable[[Descriptor], Blob], images: int = 1
 ) -> list[Artifact]:
     """Returns the artifacts that an index lists.
 
@@ -232,13 +236,14 @@ def read_artifact_index(
         index: The bytes of the index.
         read: Returns the bytes of a document.
         blob: Returns a blob.
+        images: How many manifests the artifacts are about.
 
     Raises:
-        IntegrityError: The index is malformed, or lists more than MAX_ARTIFACTS.
+        IntegrityError: The index is malformed, or lists more than MAX_ARTIFACTS an image.
     """
     entries = parse_object(index).get("manifests")
-    if not isinstance(entries, list) or len(entries) > MAX_ARTIFACTS:
-        raise IntegrityError(f"an index of more than {MAX_ARTIFACTS} artifacts, or of none")
+    if not isinstance(entries, list) or len(entries) > MAX_ARTIFACTS * images:
+        raise IntegrityError(f"an index of more than {MAX_ARTIFACTS * images} artifacts, or of none")
     found = [Descriptor.parse(each) for each in entries]
     return [read_artifact(each, read(each), blob, each.annotations.get(REF_NAME, "")) for each in found]
 

@@ -8,7 +8,18 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from modelcrate.images.artifact import Artifact, merge_artifacts, read_artifact_index, read_artifact_index_location
-from modelcrate.images.image import ANNOTATION, DEFAULT_VARIANT, Copy, Graph, Image, ImageLayer, Index, combine
+from modelcrate.images.image import (
+    ANNOTATION,
+    DEFAULT_VARIANT,
+    VARIANT,
+    Copy,
+    Graph,
+    Image,
+    ImageLayer,
+    Index,
+    combine,
+    variants_of,
+)
 from modelcrate.images.image_config import check_config
 from modelcrate.images.manifests import (
     MAX_DEPTH,
@@ -152,7 +163,8 @@ class Found:
         index = read_artifact_index_location(self.descriptor)
         if index is None:
             return []
-        return read_artifact_index(self.collection.read(index), self.collection.read, self.collection.blob)
+        images = 1 + len(self.members())
+        return read_artifact_index(self.collection.read(index), self.collection.read, self.collection.blob, images)
 
     @_placed
     def members(self) -> tuple[Descriptor, ...]:
@@ -160,6 +172,13 @@ class Found:
         if self.descriptor.media_type not in MediaType.INDEXES:
             return ()
         return tuple(each for each in leaves(self.collection, self.descriptor) if is_runnable(each))
+
+    @_placed
+    def variant_indexes(self) -> tuple[Descriptor, ...]:
+        """Returns the indexes of its variants for several platforms: each has a tag of its own, and a signature where it is signed."""
+        if not any(VARIANT in each.annotations for each in self.members()):
+            return ()
+        return tuple(each.descriptor for each in variants_of(self.read()).values() if isinstance(each, Index))
 
     @_placed
     def copy(self) -> Copy:
@@ -172,6 +191,17 @@ class Found:
         graph = self.graph()
         descriptor = replace(self.descriptor, media_type=graph.root.media_type)
         return Copy(descriptor, images, replace(graph, attached=self.attached()))
+
+    @_placed
+    def part(self, image: Image | Index) -> Copy:
+        """Reads one of its images, or an index of some of them, in the same way. `image` is that one."""
+        if image.digest == self.descriptor.digest:
+            return self.copy()
+        digests = dict.fromkeys((image.digest, *(each.digest for each in image.images)))
+        beside = [each for each in self._noted() if each.is_about(digests)]
+        for digest in digests:
+            beside += self.collection.beside(digest)
+        return Copy(image.descriptor, image.images, replace(image.graph(), attached=merge_artifacts(beside)))
 
     def _images(self) -> Iterator[Image]:
         """Reads the images below it. What can't be read as one, and does not say that it is one, is an artifact."""

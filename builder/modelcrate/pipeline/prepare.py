@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from modelcrate.events import Emit, Event, Notice, time_step
 from modelcrate.images.previous import Previous
-from modelcrate.images.reference import Reference
+from modelcrate.images.reference import Reference, split_tag
 from modelcrate.pipeline import compose
 from modelcrate.pipeline.autoserve import check_model_versions, complete, read_models
 from modelcrate.pipeline.checks import check
@@ -27,6 +27,7 @@ from modelcrate.resolve.world import Resolved, World, resolve
 from modelcrate.security.scan.guard import pass_gates
 from modelcrate.transports import store
 from modelcrate.transports.connections import Connections
+from modelcrate.transports.output import Output
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import UserError, placed
 from modelcrate_layers.frozen import dataclass
@@ -143,15 +144,22 @@ def check_names(names: Sequence[str], request: Request) -> None:
     Raises:
         UserError: There is such an output.
     """
-    tagged = [each.reference for each in request.outputs if isinstance(each, RepositoryOutput) and each.reference.tag]
-    for each in tagged:
+    wanted = {_name_in(each) for each in request.outputs} - {None}
+    for each in request.outputs:
         for name in names:
-            other = each.tagged(f"{each.tag}-{name}")
-            if other in tagged:
+            if (other := _name_in(each, f"-{name}")) in wanted:
                 raise UserError(
-                    f"{other} is wanted for the project, and is what its variant {name} gets with {each}",
+                    f"{other} is wanted for the project, and is what its variant {name} gets with {each.target}",
                     hint="name one of the two, or call the variant otherwise",
                 )
+
+
+def _name_in(output: Output, ending: str = "") -> str | None:
+    """Returns what an image is called in an output, with an ending for its tag; None where it has no tag there."""
+    if isinstance(output, RepositoryOutput):
+        reference = output.reference
+        return str(reference.tagged(f"{reference.tag}{ending}")) if reference.tag else None
+    return f"{output.kind}:{output.target}{ending}" if split_tag(output.target)[1] is not None else None
 
 
 @dataclass(frozen=True, slots=True)

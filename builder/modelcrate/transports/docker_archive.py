@@ -121,7 +121,7 @@ def archive_of(image: Deliverable, name: str, where: str, emit: Emit) -> tuple[I
     """
     if len(image.images) != 1:
         platforms = ", ".join(each.label for each in image.images) or "nothing that can run"
-        variant = any(each.variant for each in image.images)
+        variant = len({each.variant for each in image.images}) > 1
         raise UserError(
             "a docker archive holds one image" if variant else "a docker archive holds an image for one platform",
             where=where,

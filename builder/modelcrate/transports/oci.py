@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.config import Config
-from modelcrate.events import Emit, track_chunks
+from modelcrate.events import Emit, Notice, track_chunks
 from modelcrate.images.artifact import (
     ARTIFACTS_ANNOTATION,
     TAG_SUFFIXES,
@@ -34,7 +34,7 @@ from modelcrate.images.reference import split_tag
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType
-from modelcrate_layers.errors import SourceError
+from modelcrate_layers.errors import IntegrityError, SourceError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import REF_NAME, Adding, FileBlob, Layout
 from modelcrate_layers.tar.recipe import Layer, Measuring
@@ -147,7 +147,7 @@ def _write(
     layout: Layout, adding: Adding, image: Deliverable, tag: str | None, emit: Emit, kind: str, target: str
 ) -> Delivered:
     graph = image.graph()
-    attached = merge_artifacts((*read_attached(layout, image.digest), *graph.attached))
+    attached = merge_artifacts((*_kept(layout, image.digest, emit), *graph.attached))
     sent = reused = 0
     for blob in (*graph.blobs, *graph.documents, *list_blobs(attached)):
         descriptor = blob.descriptor
@@ -159,32 +159,57 @@ def _write(
     annotations = {key: value for key, value in own if key not in (ARTIFACTS_ANNOTATION, REF_NAME)}
     annotations |= make_artifact_annotations(attached, image.descriptor)
     layout.name(replace(image.descriptor, annotations=annotations), tag)
-    variants = _name_variants(layout, image, tag, attached)
+    variants = _name_variants(layout, image, tag, attached, emit)
     named = {name: f"{target.removesuffix(tag or '')}{other}" for name, other in variants.items()}
     return Delivered(kind, target, image.digest, sent, reused, variants=named)
 
 
-def _name_variants(layout: Layout, image: Deliverable, tag: str | None, attached: Sequence[Artifact]) -> dict[str, str]:
+def _kept(layout: Layout, digest: Digest, emit: Emit) -> tuple[Artifact, ...]:
+    """Returns what is beside an image already. Where that is damaged, it is lost, and that is said: an image is mended by writing it again."""
+    try:
+        return read_attached(layout, digest)
+    except IntegrityError as fault:
+        emit(Notice(f"what was beside the image before is not any more: {fault.sentence}"))
+        return ()
+
+
+def _name_variants(
+    layout: Layout, image: Deliverable, tag: str | None, attached: Sequence[Artifact], emit: Emit
+) -> dict[str, str]:
     """Gives each variant of an image in a layout a tag of its own, if the image has one, and returns their tags."""
     if tag is None:
         return {}
     tags = {}
     for name, each in variants_of(image).items():
-        root, annotations = each.graph().root, {VARIANT: name, **make_artifact_annotations(attached, each.descriptor)}
+        root, digests = each.graph().root, {each.digest, *(one.digest for one in each.images)}
         layout.add(root.chunks(), root.descriptor)
-        layout.name(replace(each.descriptor, annotations=annotations), f"{tag}-{name}")
+        beside = [one for one in (*_kept(layout, each.digest, emit), *attached) if one.is_about(digests)]
         tags[name] = f"{tag}-{name}"
+        _name_with(layout, replace(each.descriptor, annotations={VARIANT: name, REF_NAME: tags[name]}), beside)
     return tags
 
 
+def _name_with(layout: Layout, entry: Descriptor, artifacts: Sequence[Artifact]) -> None:
+    """Names an image of a layout as before, with these artifacts, whose blobs are there."""
+    attached = merge_artifacts(artifacts)
+    for blob in list_blobs(attached)[-1:]:
+        layout.add(blob.chunks(), blob.descriptor)
+    annotations = {**entry.annotations, **make_artifact_annotations(attached, entry)}
+    layout.name(replace(entry, annotations=annotations), entry.annotations.get(REF_NAME))
+
+
 def attach(layout: Layout, digest: Digest, artifacts: Sequence[Artifact]) -> None:
-    """Adds artifacts to an image of a layout, under all its tags."""
+    """Adds artifacts to an image of a layout, under all its tags, and to those of its variants that they are about."""
     attached = merge_artifacts((*read_attached(layout, digest), *artifacts))
     for blob in list_blobs(attached):
         layout.add(blob.chunks(), blob.descriptor)
-    for each in [each for each in layout.manifests() if each.digest == digest]:
-        annotations = {**each.annotations, **make_artifact_annotations(attached, each)}
-        layout.name(replace(each, annotations=annotations), each.annotations.get(REF_NAME))
+    for each in layout.manifests():
+        if each.digest == digest:
+            _name_with(layout, each, attached)
+        elif VARIANT in each.annotations:
+            digests = {each.digest, *(one.digest for one in Found(LayoutCollection(layout), each).members())}
+            if own := [one for one in artifacts if one.is_about(digests)]:
+                _name_with(layout, each, (*read_attached(layout, each.digest), *own))
 
 
 def read_attached(layout: Layout, digest: Digest) -> tuple[Artifact, ...]:

@@ -8,7 +8,6 @@ from typing import Any
 
 from modelcrate.events import ignore_event
 from modelcrate.images.artifact import Artifact, read_original_location
-from modelcrate.images.image import VARIANT, variants_of
 from modelcrate.images.reading import Found
 from modelcrate.security.signing.keys import Signer
 from modelcrate.security.signing.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SIGNED, SPDX, attest, simple
@@ -67,17 +66,11 @@ def sign(found: Found, identity: str, signer: Signer, predicates: Sequence[Predi
             "an archive for Docker can't be signed: its manifest is not the image's",
             hint="sign first, then write the archive",
         )
-    variants = variants_of(found.read()).values() if _has_variants(found) else ()
-    indexes = [each.descriptor for each in variants]  # those for several platforms have tags of their own
-    subjects = {each.digest: each for each in (found.descriptor, *found.members(), *indexes)}
+    subjects = {each.digest: each for each in (found.descriptor, *found.members(), *found.variant_indexes())}
     made = [artifact for each in subjects.values() for artifact in signatures(each, identity, signer)]
     made += attestations(iter(predicates), signer)
     put(found, tuple(made))
     return tuple(made)
-
-
-def _has_variants(found: Found) -> bool:
-    return any(VARIANT in each.annotations for each in found.members())
 
 
 def put(found: Found, artifacts: tuple[Artifact, ...]) -> None:
