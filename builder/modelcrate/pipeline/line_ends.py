@@ -16,8 +16,17 @@ SHOWN = 3
 
 
 def line_end_notices(folder: Path, entries: Iterable[Entry]) -> Iterator[str]:
-    """Yields a sentence about files of an image that have other line ends here than in the repository that a folder belongs to."""
-    changed = {os.path.abspath(each): each for each in read_checkout(str(folder)).changed}
+    """Yields a sentence about files of an image that have other line ends here than in the repository that a folder belongs to.
+
+    Where that can't be asked, for Git is missing, that is the sentence.
+    """
+    checkout = read_checkout(str(folder))
+    if checkout.unknown:
+        yield (
+            "Git was not found, which knows the programs and links of this checkout, so the image may not be that of other machines: "
+            "install Git, or name its folder in PATH"
+        )
+    changed = {os.path.abspath(each) for each in checkout.changed}
     found = [
         host.inner_path(each.source.path, folder)
         for each in entries
