@@ -10,7 +10,10 @@ MAX_LINE = 8190
 MAX_TRAILERS = 65536
 """The bytes of all trailer fields together; they are read and dropped."""
 
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\Z")
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[^\r\n]*)?\Z")
+_TRAILER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[^\x00-\x08\x0a-\x1f\x7f]*\Z")
+_NO_TRAILERS = frozenset({b"host", b"content-length", b"transfer-encoding", b"trailer", b"authorization", b"te"})
+"""Fields that say how a message is read, and by whom (RFC 9110, section 6.5.1); gunicorn refuses the same."""
 
 
 class ChunkError(ValueError):
@@ -69,6 +72,9 @@ class ChunkedBody:
         if self._trailers >= 0:
             self._trailers += len(line)
             self.done = line == b"\r\n"
+            field = _TRAILER.match(line[:-2])
+            if not self.done and (field is None or field[1].lower() in _NO_TRAILERS):
+                raise ChunkError("what follows the last chunk is no trailer field")  # such as the next request
             return True
         size = _SIZE.match(line[:-2])
         if size is None:

@@ -98,6 +98,10 @@ def test_what_is_no_request_is_refused(sent: bytes, status: int) -> None:
         b"1;" + b"e" * 9000,
         b"0\r\n" + b"T: r\r\n" * 20_000,
         b"0\r\nT: r\n\r\n",
+        b"0 \r\n\r\n",
+        b"0\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"0\r\nT: r\r\n folded\r\n\r\n",
+        b"0\r\nT: r\r\nContent-length: 5\r\n\r\n",
     ],
 )
 def test_a_malformed_chunk_is_refused(sent: bytes) -> None:
