@@ -71,7 +71,11 @@ def read(file: Path) -> Imported:
         UserError: It has faults.
     """
     reading = Reading(file, TOOL)
-    keys = reading.keys(_load(reading), unknown="a bentofile has no such key")
+    loaded = _load(reading)
+    if "bentoml_version" in loaded and "creation_time" in loaded:
+        hint = "name the bentofile.yaml or pyproject.toml of the project that it was built from"
+        raise UserError("is of a Bento that was built, whose sources are in other places", where=str(file), hint=hint)
+    keys = reading.keys(loaded, unknown="a bentofile has no such key")
     service = _service(keys)
     name = _name(keys, file)
     docker = keys.mapping("docker") or reading.keys({})

@@ -90,9 +90,9 @@ def read_checkout(folder: str) -> Checkout:
     git = find_program("git")
     if git is None:
         above = os.path.abspath(folder)
-        while not (found := os.path.lexists(os.path.join(above, ".git"))) and os.path.dirname(above) != above:
+        while not (inside := os.path.lexists(os.path.join(above, ".git"))) and os.path.dirname(above) != above:
             above = os.path.dirname(above)
-        return Checkout(unknown=found)
+        return Checkout(unknown=inside)
     # inside a hook of Git, its variables name another repository or index
     given = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or "CONFIG" in name}
     try:

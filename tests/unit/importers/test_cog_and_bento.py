@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -299,3 +300,17 @@ def test_a_bento_may_be_described_in_pyproject(tmp_path: Path) -> None:
     project.write_text('[project]\nname = "sums"\n')
     with pytest.raises(UserError, match=r"tool\.bentoml\.build"):
         read(project)
+
+
+def test_a_bento_that_was_built_is_no_bentofile(tmp_path: Path) -> None:
+    """Its `bento.yaml` has some of the same keys, and its sources in `src`."""
+    built = {
+        "service": "service:Iris",
+        "name": "iris",
+        "bentoml_version": "1.4.0",
+        "creation_time": "2025-01-01",
+        "python": {},
+    }
+    (tmp_path / "bento.yaml").write_text(json.dumps(built))
+    with pytest.raises(UserError, match="a Bento that was built"):
+        read(tmp_path / "bento.yaml")
