@@ -51,7 +51,7 @@ def test_another_file_is_refused_with_the_known_kinds(tmp_path: Path, text: str)
     (tmp_path / "compose.yaml").write_text(text)
     with pytest.raises(UserError, match=r"is of no known kind") as raised:
         read_configuration(tmp_path / "compose.yaml", no_workspace)
-    assert "bentofile.yaml (BentoML)" in raised.value.hint
+    assert "bentofile.yaml or pyproject.toml (BentoML)" in raised.value.hint
 
 
 def test_on_the_command_line(
