@@ -93,7 +93,7 @@ def page(results: Mapping[str, Any]) -> str:
         about += [row["note"]] if row["note"] else []
         about += [f"Not installed: {', '.join(row['missing'])}"] if row["missing"] else []
         out.append("\n" + ". ".join(each.rstrip(".") for each in about) + ".\n")
-    out += [Path(__file__).with_name(name).read_text() for name in ("codecs.md", "scale.md")]
+    out += [Path(__file__).with_name(name).read_text() for name in ("codecs.md", "beside.md", "scale.md")]
     if "serving" in results:
         out.append(serving.page(results["serving"]))
     if "simulation" in results:
