@@ -42,10 +42,15 @@ def change(project: Project, lock: Lock, changes: Changes) -> tuple[Project, Loc
     return project, lock
 
 
+def pin_of(model: AnyModel, lock: Lock | None) -> ModelPin | None:
+    """Returns what pins a model of a project; None where the lock has nothing for it."""
+    fitting = (each for each in (lock.models if lock is not None else ()) if each.name == model.name)
+    return next((each for each in fitting if model.version in (None, each.version)), None)
+
+
 def model_label(model: AnyModel, lock: Lock | None) -> str:
     """Returns NAME:VERSION of a model; a version that the project leaves open is the lock's."""
-    fitting = (each for each in (lock.models if lock is not None else ()) if each.name == model.name)
-    pin = next((each for each in fitting if model.version in (None, each.version)), None)
+    pin = pin_of(model, lock)
     return f"{model.name}:{pin.version if pin is not None else model.version or 0}"
 
 
@@ -64,8 +69,8 @@ def _new_base(old: Sequence[Image], new: Sequence[Image]) -> NewBase | None:
     moved = [(before[0], now[0]) for before, now in pairs if before != now]
     if not moved:
         return None
-    name = moved[0][1]
-    together = {(pairs[0][0][0], name)} == {(before[0], now[0]) for before, now in pairs if before[0] == pairs[0][0][0]}
+    own, name = pairs[0][0][0], moved[0][1]
+    together = all(now[0] == name for before, now in pairs if before[0] == own)
     try:
         Reference.parse(name)
         changed = [image for image, (before, now) in zip(new, pairs, strict=True) if before != now]

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from modelcrate.images.image import Image, ImageLayer
 from modelcrate.images.sources import check_links
 from modelcrate.images.unpack import unpack
+from modelcrate.pipeline.changed_sources import pin_of
 from modelcrate.pipeline.choose_models import GivenModels
 from modelcrate.pipeline.request import Request
 from modelcrate.project.values import AnyModel, HubModel, Model, RegisteredModel
 from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
-from modelcrate.resolve.lock import Lock, ModelPin, read_lock
+from modelcrate.resolve.lock import ModelPin, read_lock
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.kinds.model import folder as model_folder
 from modelcrate_layers.kinds.ready import ReadyLayer
@@ -41,7 +42,7 @@ def given_models(request: Request, image: Image, scratch: Path) -> GivenModels:
     registered: dict[AnyModel, tuple[RegisteredModel, tuple[ReadyLayer, ...]]] = {}
     hub: dict[AnyModel, tuple[Model, HubFolder]] = {}
     for model in request.project.models:
-        pin = _pin_of(model, lock)
+        pin = pin_of(model, lock)
         version = pin.version if pin is not None else model.version or 0
         if isinstance(model, RegisteredModel):
             layers = layers_of(image, model.name, version)
@@ -50,11 +51,6 @@ def given_models(request: Request, image: Image, scratch: Path) -> GivenModels:
         elif isinstance(model, HubModel):
             hub[model] = _hub_model(model, pin, layers_of(image, model.name, version), scratch)
     return GivenModels(registered, hub)
-
-
-def _pin_of(model: AnyModel, lock: Lock | None) -> ModelPin | None:
-    fitting = (each for each in (lock.models if lock is not None else ()) if each.name == model.name)
-    return next((each for each in fitting if model.version in (None, each.version)), None)
 
 
 def layers_of(image: Image, name: str, version: int) -> Sequence[ImageLayer]:

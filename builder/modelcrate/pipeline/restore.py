@@ -90,7 +90,7 @@ def _changed(request: Request, sources: Sources, image: Image, scratch: Path) ->
         pins[pin] = replace(pins[pin], files=files)
     project = replace(project, models=tuple(models))
     with as_machine_error(request.folder):
-        (request.folder / sources.file).write_text(project_text(project), encoding="utf-8")
+        (request.folder / sources.file).write_text(project_text(project), encoding="utf-8", newline="\n")
     write_lock(request.folder / LOCK_NAME, replace(lock, models=tuple(pins)))
     return replace(request, project=project)
 

@@ -169,10 +169,13 @@ def _dependencies(needs: Dependencies) -> Iterator[str]:
         yield from _listed("  extra-index-url", needs.extra_index_urls)
         yield from _listed("  extras", needs.extras)
         yield from _listed("  groups", needs.groups)
-        yield from ["  project: true"] if needs.project else []
-        yield from [f"  torch: {scalar(needs.torch)}"] if needs.torch else []
-        yield from [f"  on-conflict: {scalar(needs.on_conflict)}"] if needs.on_conflict != "refuse" else []
-        yield from [f"  layers: {needs.layers}"] if needs.layers is not None else []
+        told = {
+            "project": "true" if needs.project else "",
+            "torch": scalar(needs.torch) if needs.torch else "",
+            "on-conflict": scalar(needs.on_conflict) if needs.on_conflict != "refuse" else "",
+            "layers": str(needs.layers or ""),
+        }
+        yield from (f"  {key}: {text}" for key, text in told.items() if text)
         if needs.conda is not None:
             yield "  conda:"
             yield from _listed("    packages", needs.conda.packages)
