@@ -326,8 +326,7 @@ def plan(
         CrateError: The project can't be built; the class is the kind of cause.
     """
     with as_session(settings, emit) as session:
-        request = _request(session, project, push, (), locked=locked, cache_from=cache_from)
-        request = request.for_variant(as_text("variant", variant) if variant else "")
+        request = _request(session, project, push, (), locked=locked, cache_from=cache_from, variant=variant)
         return session.prepare(replace(request, max_size=as_bytes("max_size", max_size)))
 
 
@@ -407,9 +406,7 @@ def build(  # noqa: PLR0913  (each is an option of the command, and is given by 
     config, recorder = as_config(settings), Recorder(as_emit(emit))
     with as_session(config, recorder.emit) as session:
         request = replace(
-            _request(session, project, push, outputs, locked=locked, cache_from=cache_from).for_variant(
-                as_text("variant", variant) if variant else ""
-            ),
+            _request(session, project, push, outputs, locked=locked, cache_from=cache_from, variant=variant),
             attestations=AttestationOptions(sbom, provenance, sources=sources),
             max_size=as_bytes("max_size", max_size),
             max_layer_growth=as_bytes("max_layer_growth", max_layer_growth),
@@ -649,6 +646,7 @@ def _request(
     *,
     locked: bool,
     cache_from: str | Sequence[str],
+    variant: str,
 ) -> Request:
     from modelcrate import transports
     from modelcrate.images.reference import Reference
@@ -659,5 +657,5 @@ def _request(
 
         wanted += [RegistryOutput.of(Reference.parse(each)) for each in references]
     caches = as_texts("cache_from", cache_from)
-    request = session.read(as_path("project", project))
+    request = session.read(as_path("project", project)).for_variant(as_text("variant", variant))
     return replace(request, outputs=tuple(wanted), locked=locked, cache_from=caches)

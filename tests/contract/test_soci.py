@@ -11,7 +11,7 @@ import pytest
 
 import modelcrate
 from modelcrate.config import Config
-from modelcrate.events import Event, Notice
+from modelcrate.events import Event, Notice, Started
 from modelcrate.images.reading import Found
 from modelcrate.inspect.verify_bytes import verify_bytes
 from modelcrate.inspect.verify_rebuild import list_mismatches
@@ -155,6 +155,8 @@ def test_rows_have_tables_where_that_is_wanted(settings: Config, tmp_path: Path)
     modelcrate.build(project, outputs=f"soci:oci:{tmp_path}/some:1", settings=settings, emit=seen.append)
     assert [each.text for each in seen if isinstance(each, Notice) and "pulled as a whole" in each.text]
     assert tabled(judged(f"oci:{tmp_path}/some:1", settings)) == ["model served:1"]
+    read = [each.label for each in seen if isinstance(each, Started) and each.label.startswith("index ")]
+    assert len(read) == 2, "the row is read once, and why it has no table is remembered"
 
 
 def test_small_layers_have_none(settings: Config, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from modelcrate.cli.console import Console
 from modelcrate.cli.variant_option import variant_argument
 from modelcrate.images.image import DEFAULT_VARIANT
 from modelcrate.project.values import FILE_NAME
-from modelcrate_layers.content import Platform, parse_object
+from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def _of_image(address: str, platform: str | None, variant: str, console: Console
     from modelcrate.transports.addresses import find
 
     image = find(address, console.connections).image(Platform.parse(platform) if platform else None, variant)
-    title = (parse_object(image.manifest.data).get("annotations") or {}).get("org.opencontainers.image.title")
-    return inventory(title or image_identity(address), image, console.config)
+    return inventory(image.title or image_identity(address), image, console.config)
 
 
 def _of_project(path: Path, platform: str | None, variant: str, console: Console) -> Inventory:

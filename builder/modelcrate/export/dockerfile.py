@@ -29,7 +29,7 @@ from modelcrate.events import Emit, Notice, track_chunks
 from modelcrate.export.dockerfile_project import BASE, CONDA, WHEELS, DockerfileProject, dockerfile_project
 from modelcrate.export.dockerfile_text import APP, APP_ROOT, SERVER, SERVER_ROOT, DockerfileParts, dockerfile_text
 from modelcrate.images import image as images
-from modelcrate.images.image import VARIANT, Deliverable, Image, ImageLayer
+from modelcrate.images.image import VARIANT, Deliverable, Image, ImageLayer, without_annotation
 from modelcrate.images.image_config import RunSpec
 from modelcrate.images.unpack import unpack
 from modelcrate.project.dockerfile import LISTING
@@ -124,9 +124,7 @@ def _fill(folder: Path, source: Prepared, image: Image, connections: Connections
 
 def _digest_alone(image: Image) -> Digest:
     """Returns the digest of the image that the folder's project gives: it is not the variant of another one."""
-    manifest = parse_object(image.manifest.data)
-    manifest["annotations"] = {key: value for key, value in manifest["annotations"].items() if key != VARIANT}
-    return Digest.of(canonical_json(manifest))
+    return Digest.of(canonical_json(without_annotation(parse_object(image.manifest.data), VARIANT)))
 
 
 def _write_base(folder: Path, resolved: Resolved, layers: list[ImageLayer], image: Image, emit: Emit) -> Digest:

@@ -107,12 +107,16 @@ def _table(layer: ImageLayer, rows: bool, results: ResultCache, emit: Emit) -> L
     """Returns the table of a layer, or why it has none."""
     plain = layer.descriptor
     key = {"layer": str(plain.digest), "rows": rows, "span": SPAN, "tool": TOOL}
+    unsuited = {**key, "unsuited": True}
     if (known := results.get(key)) is not None:
         return Literal(known, ZTOC)
+    if (why := results.get(unsuited)) is not None:
+        return why.decode()
     chunks = track_chunks(layer.blob.chunks(), f"index {plain.digest.short}", plain.size, emit)
     try:
         data = make_ztoc(chunks, layer.layer.codec.name, rows=rows)
     except UnsuitedLayerError as fault:
+        results.put(unsuited, fault.what.encode())
         return fault.what
     results.put(key, data)
     return Literal(data, ZTOC)

@@ -152,7 +152,17 @@ class Image:
     @property
     def variant(self) -> str:
         """The name of the variant of the project; empty for the project itself."""
-        return str((parse_object(self.manifest.data).get("annotations") or {}).get(VARIANT, ""))
+        return str(self.annotations.get(VARIANT, ""))
+
+    @property
+    def title(self) -> str:
+        """What the image is called by its annotations; empty where they do not say."""
+        return str(self.annotations.get("org.opencontainers.image.title", ""))
+
+    @property
+    def annotations(self) -> Mapping[str, Any]:
+        """The annotations of the manifest."""
+        return parse_object(self.manifest.data).get("annotations") or {}
 
     @property
     def label(self) -> str:
@@ -301,14 +311,21 @@ def variants_of(made: Deliverable) -> dict[str, Image | Index]:
     return {name: images[0] if len(images) == 1 else combine(images) for name, images in fitting.items()}
 
 
+def without_annotation(manifest: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Returns a manifest without one of its annotations."""
+    notes = {name: value for name, value in (manifest.get("annotations") or {}).items() if name != key}
+    rest = {name: value for name, value in manifest.items() if name != "annotations"}
+    return {**rest, "annotations": notes} if notes else rest
+
+
 def replaced(image: Image, layers: Sequence[ImageLayer]) -> Image:
     """Returns the same image with its tars stored in another way: config and image id stay, the manifest is another.
 
     A SOCI index was of the layers before, and is pointed to no more.
     """
     manifest = parse_object(image.manifest.data)
-    if SOCI_POINTER in (notes := manifest.get("annotations") or {}):
-        manifest["annotations"] = {key: value for key, value in notes.items() if key != SOCI_POINTER}
+    if SOCI_POINTER in image.annotations:
+        manifest = without_annotation(manifest, SOCI_POINTER)
     manifest |= {
         "mediaType": MediaType.MANIFEST,
         "config": {**image.config.descriptor.json(), "mediaType": MediaType.CONFIG},

@@ -16,16 +16,17 @@ from typing import Any
 
 from modelcrate_layers.content import Blob, Digest, parse_json
 from modelcrate_layers.errors import CrateError, IntegrityError
-from modelcrate_layers.tar.codec import INDEX_DIGEST, decode
+from modelcrate_layers.tar.codec import INDEX, INDEX_DIGEST, TABLE_DIGEST, TABLE_PLACE, decode
 from modelcrate_layers.tar.reader import read_tar
 
 MAX_TABLE = 64 << 20
 """Bytes of a table: a layer with 100,000 files has some 30 MiB."""
 
-INDEX = "stargz.index.json"
-
-_CHUNKED = ("io.github.containers.zstd-chunked.manifest-", "io.containers.zstd-chunked.manifest-")
-"""How the names of the annotations begin; those of Debian 12's skopeo, podman and buildah in the second way."""
+_CHUNKED = (
+    (TABLE_PLACE, TABLE_DIGEST),
+    ("io.containers.zstd-chunked.manifest-position", "io.containers.zstd-chunked.manifest-checksum"),
+)
+"""The names of the annotations; Debian 12's skopeo, podman and buildah write the second ones."""
 _FOOTER = 51
 _OFFSET = re.compile(rb"\x1f\x8b.{10}SG\x16\x00([0-9a-f]{16})STARGZ", re.DOTALL)
 """The footer of an eStargz blob: an empty gzip member with an extra field of 22 bytes (RFC 1952, 2.3.1.1)."""
@@ -44,8 +45,9 @@ def read_table(blob: Blob, notes: Mapping[str, str]) -> list[dict[str, Any]] | N
     try:
         if INDEX_DIGEST in notes:
             table = _estargz(blob, notes[INDEX_DIGEST])
-        elif prefix := next((each for each in _CHUNKED if f"{each}position" in notes), ""):
-            table = _chunked(blob, notes[f"{prefix}position"], notes.get(f"{prefix}checksum", ""))
+        elif named := next((each for each in _CHUNKED if each[0] in notes), None):
+            place, digest = named
+            table = _chunked(blob, notes[place], notes.get(digest, ""))
         else:
             return None
         entries = parse_json(table, limit=MAX_TABLE)["entries"]
@@ -66,7 +68,7 @@ def _estargz(blob: Blob, digest: str) -> bytes:
     offset = int(found[1], 16)
     stored = _range(blob, offset, size - _FOOTER - offset)
     for member in read_tar(decode([stored]), held=True):
-        if member.name == INDEX.encode() and member.size <= MAX_TABLE:
+        if member.name == INDEX and member.size <= MAX_TABLE:
             return _checked(b"".join(member.body), digest)
     raise IntegrityError("it is not where the footer says")
 

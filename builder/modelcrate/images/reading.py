@@ -127,10 +127,11 @@ class Found:
         Raises:
             SourceError: There is no such variant.
         """
-        members = of_variant(self.members(), name, self.collection.where) if self.members() else []
-        if len(members) <= 1:
+        members = self.members()
+        fitting = of_variant(members, name, self.collection.where) if members else []
+        if len(fitting) <= 1:
             return self.image(variant=name)
-        return combine(read_image(self.collection, each) for each in members)
+        return combine(read_image(self.collection, each) for each in fitting)
 
     @_placed
     def read(self) -> Image | Index:

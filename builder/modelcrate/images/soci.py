@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from modelcrate.images.image import SOCI_POINTER, Copy, Graph, Image
+from modelcrate.images.image import SOCI_POINTER, Copy, Graph, Image, without_annotation
 from modelcrate.images.manifests import SOCI_INDEX
 from modelcrate_layers.content import Blob, Descriptor, Digest, Literal, MediaType, canonical_json, parse_object
 from modelcrate_layers.tar.spans import SPAN
@@ -70,8 +70,7 @@ def with_indexes(images: Sequence[Image], tables: Mapping[Digest, Literal]) -> C
         ]
         index = _index(layers, tables) if layers else None
         image = _annotated(image, index)
-        notes: Mapping[str, str] = parse_object(image.manifest.data).get("annotations") or {}
-        entries.append(replace(image.descriptor, annotations=notes))
+        entries.append(replace(image.descriptor, annotations=image.annotations))
         documents.append(image.manifest)
         made.append(image)
         for blob in (*image.graph().blobs, *(tables[Digest.parse(each["digest"])] for each in layers)):
@@ -124,23 +123,14 @@ def _index(layers: Sequence[Mapping[str, Any]], tables: Mapping[Digest, Literal]
 
 def without_index(image: Image) -> Image:
     """Returns the image as it was before it named a SOCI index; the same, if it names none."""
-    return (
-        _annotated(image, None)
-        if SOCI_POINTER in (parse_object(image.manifest.data).get("annotations") or {})
-        else image
-    )
+    return _annotated(image, None) if SOCI_POINTER in image.annotations else image
 
 
 def _annotated(image: Image, index: Literal | None) -> Image:
     """The image as OCI has it, which names its index; one that it had before is forgotten."""
-    document = parse_object(image.manifest.data)
-    notes = dict(document.get("annotations") or {})
-    notes.pop(SOCI_POINTER, None)
+    document = without_annotation(parse_object(image.manifest.data), SOCI_POINTER)
     if index is not None:
-        notes[SOCI_POINTER] = str(index.descriptor.digest)
+        document["annotations"] = {**document.get("annotations", {}), SOCI_POINTER: str(index.descriptor.digest)}
     document |= {"mediaType": MediaType.MANIFEST, "config": {**document["config"], "mediaType": MediaType.CONFIG}}
-    document.pop("annotations", None)
-    if notes:
-        document["annotations"] = notes
     manifest = Literal(canonical_json(document), MediaType.MANIFEST)
     return Image(image.platform, Literal(image.config.data, MediaType.CONFIG), manifest, image.layers)

@@ -11,21 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from modelcrate.images.layer_table import INDEX
 from modelcrate_layers.content import Blob, Digest
-from modelcrate_layers.tar.codec import sniff
-from modelcrate_layers.tar.reader import Member, MemberKind, read_tar
+from modelcrate_layers.tar.codec import INDEX, sniff
+from modelcrate_layers.tar.reader import Member, read_tar
+from modelcrate_layers.tar.table import KINDS
 from modelcrate_layers.tar.ztoc import make_ztoc
 
-_KINDS = {
-    MemberKind.FILE: "reg",
-    MemberKind.HARD_LINK: "hardlink",
-    MemberKind.SYMLINK: "symlink",
-    MemberKind.CHARACTER: "char",
-    MemberKind.BLOCK: "block",
-    MemberKind.DIRECTORY: "dir",
-    MemberKind.FIFO: "fifo",
-}
 ZEROS = "zeros"
 """The type of a chunk that is a hole, and has no bytes in the layer."""
 
@@ -43,7 +34,7 @@ def compare_table(entries: Sequence[Mapping[str, Any]], tar: Iterable[bytes]) ->
     found: dict[str, str] = {}
     for member in read_tar(tar, held=True):
         name = _clean(member.name.decode("utf-8", "surrogateescape"))
-        if name != INDEX or name in told:
+        if name != INDEX.decode() or name in told:
             found[name] = _difference(told.get(name), member)
     differing = [f"/{name}: {how}" for name, how in found.items() if how]
     differing += [f"/{name}: it is not in the tar" for name in told if name not in found]
@@ -77,7 +68,7 @@ def _difference(lines: Sequence[Mapping[str, Any]] | None, member: Member) -> st
         return "it stands in the table twice"
     try:
         pairs = {
-            "type": (first["type"], _KINDS[member.kind]),
+            "type": (first["type"], KINDS[member.kind.value]),
             "mode": (first.get("mode", 0) & 0o7777, member.mode),
             "owner": ((first.get("uid", 0), first.get("gid", 0)), (member.uid, member.gid)),
             "target": (first.get("linkName", ""), member.link.decode("utf-8", "surrogateescape")),

@@ -25,7 +25,6 @@ from modelcrate.security.sbom.inventory import InventoryItem, inventory
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.registry import find
 from modelcrate_layers.atomic import scratch_folder
-from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError, UserError
 from modelcrate_layers.frozen import dataclass
 
@@ -206,7 +205,7 @@ def _is_newer(one: str, other: str) -> bool:
 
 def _base(image: Image, connections: Connections) -> tuple[str, str, list[str]]:
     """Returns the digest that the base's name has now, if it is another one, its name, and what could not be asked."""
-    notes = parse_object(image.manifest.data).get("annotations") or {}
+    notes = image.annotations
     name, digest = str(notes.get(BASE_NAME, "")), notes.get(BASE_DIGEST)
     if not name or not digest:
         return "", "", []

@@ -93,7 +93,7 @@ class NewBase:
 
     def settings_below(self, image: Image, connections: Connections) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
         """Returns the config of the base that an image names, asked for once for all images; None, and a notice, where it can't be had."""
-        notes = parse_object(image.manifest.data).get("annotations") or {}
+        notes = image.annotations
         name, digest = notes.get(BASE_NAME), notes.get(BASE_DIGEST)
         if not name or not digest:
             return None, ("the image names no base, so all its settings count as its own",)
@@ -155,7 +155,7 @@ def _moving(found: Found, images: Sequence[Image], variants: Sequence[str]) -> l
 
 def _base_of(image: Image) -> object:
     """Returns what tells the base of an image from others: its repository, else its layers."""
-    notes = parse_object(image.manifest.data).get("annotations") or {}
+    notes = image.annotations
     try:
         return Reference.parse(str(notes[BASE_NAME])).name
     except (KeyError, CrateError):

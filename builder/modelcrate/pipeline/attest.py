@@ -27,7 +27,7 @@ from modelcrate.security.sbom.layer_scan import KnownFacts
 from modelcrate.security.signing import statements
 from modelcrate.security.signing.naming import image_identity
 from modelcrate.security.signing.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SOURCES, SPDX
-from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json, parse_object
+from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange
@@ -124,7 +124,7 @@ def attest_copy(copied: Copy, config: Config) -> Copy:
     maker = _ArtifactMaker("", True, None, None)
     made: list[Artifact] = []
     for each in copied.images:
-        contents = inventory(_title(each), each, config, pins.get(each.label), known)
+        contents = inventory(each.title, each, config, pins.get(each.label), known)
         made += (*maker.artifacts(each.manifest.descriptor, contents), *maker.layer_contents(each, known))
     return replace(copied, contents=replace(copied.contents, attached=(*copied.contents.attached, *made)))
 
@@ -222,7 +222,7 @@ def _attest_changed(image: Image, old: Image, change: _Change, maker: _ArtifactM
         known = gather_contents(base, config, key=key)
         known |= gather_contents(own, config, earlier, key, fetch=bool(options.sbom or options.signer))
     maker = replace(maker, sbom=wanted)
-    contents = inventory(_title(image) or maker.identity, image, config, None, known) if wanted else None
+    contents = inventory(image.title or maker.identity, image, config, None, known) if wanted else None
     made = (*maker.artifacts(image.manifest.descriptor, contents), *maker.layer_contents(image, known))
     return replace(image, attached=(*image.attached, *made))
 
@@ -269,15 +269,10 @@ def attest_anew(found: Found, identity: str, config: Config, signer: Signer) -> 
         subject = each.manifest.descriptor
         if kinds := beside.get(subject.digest, set()) & {SPDX, CYCLONEDX}:
             known = gather_contents(each.layers, config, key=signer.public)
-            contents = inventory(_title(each) or identity, each, config, pins.get(each.label), known)
+            contents = inventory(each.title or identity, each, config, pins.get(each.label), known)
             values = {SPDX: spdx.document(contents), CYCLONEDX: cyclonedx.document(contents)}
             made += [Predicate(subject, kind, values[kind]) for kind in sorted(kinds)]
     return made
-
-
-def _title(image: Image) -> str:
-    notes = parse_object(image.manifest.data).get("annotations") or {}
-    return str(notes.get("org.opencontainers.image.title", ""))
 
 
 def _provenance(

@@ -14,7 +14,7 @@ from modelcrate.images.reference import Reference
 from modelcrate.images.sources import Changes, NewBase, NewModel
 from modelcrate.project.values import AnyModel, Project, RegisteredModel, RegistryBase
 from modelcrate.resolve.lock import Lock, ModelPin, Pins
-from modelcrate_layers.content import Digest, Platform, parse_object
+from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import CrateError, IntegrityError
 
 
@@ -55,7 +55,7 @@ def model_label(model: AnyModel, lock: Lock | None) -> str:
 
 
 def _base(image: Image) -> tuple[str, str]:
-    notes = parse_object(image.manifest.data).get("annotations") or {}
+    notes = image.annotations
     return str(notes.get(BASE_NAME, "")), str(notes.get(BASE_DIGEST, ""))
 
 

@@ -16,7 +16,7 @@ from modelcrate.pipeline.request import Request
 from modelcrate.pipeline.session import Session
 from modelcrate.pipeline.testing import test_image, with_tests
 from modelcrate.project.values import Model, Project, RegisteredModel, ScratchBase
-from modelcrate_layers.content import Literal, MediaType, canonical_json, parse_object
+from modelcrate_layers.content import Literal, MediaType, canonical_json
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.model import MODELS
@@ -126,7 +126,7 @@ def _is_car(images: Sequence[Image], model: Path | RegisteredModel) -> bool:
     Raises:
         UserError: Such layers can't be made for the image, or of the model.
     """
-    notes = [(parse_object(each.manifest.data).get("annotations") or {}).get(MODELCAR, "") for each in images]
+    notes = [each.annotations.get(MODELCAR, "") for each in images]
     if not any(notes):
         return False
     several = len({match[0] for each in images[0].layers if (match := _NAME.match(each.name)) and each.role == "model"})

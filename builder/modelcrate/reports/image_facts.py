@@ -18,7 +18,6 @@ from modelcrate.reports.listing import Listing
 from modelcrate.reports.requirements import MAX_PACKAGES, keepers
 from modelcrate.security.sbom.contents import ModelFile
 from modelcrate.security.sbom.inventory import Inventory, inventory
-from modelcrate_layers.content import parse_object
 
 
 def image_facts(
@@ -45,7 +44,7 @@ def image_facts(
     images = found.images
     parts = [_OneImage.of(each, gathered, config, name) for each in images]
     nodes = tuple(each.node(each.image.label) for each in parts)
-    title = next((text for each in images if (text := _title(each))), name)
+    title = next((text for each in images if (text := each.title)), name)
     inner = nodes if len(nodes) > 1 else tuple(layer for each in nodes for layer in each.children)
     top = Node(short(title), "image", sum(each.size for each in nodes), inner)
     subjects = [found.digest, *(each.digest for each in images)]
@@ -83,7 +82,7 @@ class _OneImage:
     def of(cls, image: Image, gathered: Gathered, config: Config, name: str) -> _OneImage:
         listings = gathered.listings
         here = [listings[each.layer.diff_id] for each in image.layers if each.layer.diff_id in listings]
-        bill = inventory(_title(image) or name, image, config, None, gathered.contents)
+        bill = inventory(image.title or name, image, config, None, gathered.contents)
         return cls(image, listings, bill, find_owners(here))
 
     def node(self, name: str) -> Node:
@@ -182,8 +181,3 @@ def _about(images: Sequence[Image]) -> Iterator[tuple[str, str]]:
         yield "starts", " ".join(map(str, command)) or "nothing"
         yield "user", str(settings.get("User") or "root")
         yield "ports", " ".join(map(str, settings.get("ExposedPorts") or ())) or "none"
-
-
-def _title(image: Image) -> str:
-    notes = parse_object(image.manifest.data).get("annotations") or {}
-    return str(notes.get("org.opencontainers.image.title", ""))

@@ -126,6 +126,9 @@ ESTARGZ = Codec("gzip", "estargz-1", 0)
 """The same with a table of its files; the version is that of the rules in `estargz`, which makes it from a tree."""
 
 
+INDEX = b"stargz.index.json"
+"""The name of the file that is the table of an eStargz layer."""
+
 INDEX_DIGEST = "containerd.io/snapshot/stargz/toc.digest"
 TAR_SIZE = "io.containers.estargz.uncompressed-size"
 TABLE_DIGEST = "io.github.containers.zstd-chunked.manifest-checksum"

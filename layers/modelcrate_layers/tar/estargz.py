@@ -21,12 +21,11 @@ from typing import Any
 from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.tar import splice, writer
-from modelcrate_layers.tar.codec import INDEX_DIGEST, TAR_SIZE, gather
+from modelcrate_layers.tar.codec import INDEX, INDEX_DIGEST, TAR_SIZE, gather
 from modelcrate_layers.tar.sources import Bytes, read, sha256
 from modelcrate_layers.tar.table import describe
 from modelcrate_layers.tar.tree import Entry, Tree, file, show
 
-INDEX = b"stargz.index.json"
 LANDMARK = b".no.prefetch.landmark"
 
 

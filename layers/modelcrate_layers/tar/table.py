@@ -10,7 +10,16 @@ from modelcrate_layers.tar.tree import Entry, Kind, show
 _MODIFIED = "1980-01-01T00:00:01Z"
 """`writer.MTIME`, as RFC 3339 has it."""
 
-_KINDS = {Kind.FILE: "reg", Kind.DIRECTORY: "dir", Kind.SYMLINK: "symlink", Kind.HARD_LINK: "hardlink"}
+KINDS = {
+    b"0": "reg",
+    b"1": "hardlink",
+    b"2": "symlink",
+    b"3": "char",
+    b"4": "block",
+    b"5": "dir",
+    b"6": "fifo",
+}
+"""How tables, those for soci-snapshotter among them, call what an entry is, by its type flag (POSIX ustar)."""
 
 
 def describe(entry: Entry) -> dict[str, Any]:
@@ -27,7 +36,7 @@ def describe(entry: Entry) -> dict[str, Any]:
             hint="set a codec without a table for these layers: codec: {dependencies: auto-gzip} instead of estargz, zstd instead of zstd:chunked",
         ) from None
     line: dict[str, Any] = {
-        "type": _KINDS[entry.kind],
+        "type": KINDS[entry.kind.value],
         "mode": entry.mode,
         "uid": entry.uid,
         "gid": entry.gid,

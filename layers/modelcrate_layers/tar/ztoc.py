@@ -22,21 +22,13 @@ from functools import lru_cache
 from modelcrate_layers.tar.flatbuffer import Byte, Int, Long, Octets, Table, Vector, pack
 from modelcrate_layers.tar.reader import Member, MemberKind, read_tar
 from modelcrate_layers.tar.spans import MAX_SPAN, GzipSpans, PlainSpans, Stored, UnsuitedLayerError
+from modelcrate_layers.tar.table import KINDS
 from modelcrate_layers.tar.tree import show
 
 VERSION = b"0.9"
 TOOL = "modelcrate ztoc-1"
 """What has made a table; the version is that of the rules here, which decide its bytes."""
 
-_KINDS = {
-    MemberKind.FILE: b"reg",
-    MemberKind.HARD_LINK: b"hardlink",
-    MemberKind.SYMLINK: b"symlink",
-    MemberKind.CHARACTER: b"char",
-    MemberKind.BLOCK: b"block",
-    MemberKind.DIRECTORY: b"dir",
-    MemberKind.FIFO: b"fifo",
-}
 _ALGORITHMS = {"gzip": 1, "none": 2}
 
 
@@ -82,7 +74,7 @@ def _entry(member: Member) -> Table:
     return Table(
         (
             member.name,
-            _KINDS[member.kind],
+            KINDS[member.kind.value].encode(),
             Long(member.offset),
             Long(member.size),
             member.link or None,
