@@ -167,7 +167,7 @@ class Image:
     @property
     def label(self) -> str:
         """The platform, and the variant if it is one: what tells it from the other images of an index."""
-        return f"{self.platform} {self.variant}".rstrip()
+        return image_label(self.platform, self.variant)
 
     @property
     def digest(self) -> Digest:
@@ -290,6 +290,11 @@ def combine(images: Iterable[Image]) -> Index:
         "manifests": [image.descriptor.json() for image in images],
     }
     return Index(LiteralBlob(canonical_json(index), MediaType.INDEX), images)
+
+
+def image_label(platform: Platform | str, variant: str) -> str:
+    """Returns what tells an image from the others of an index: its platform, and the name of the variant if it is one."""
+    return f"{platform} {variant}".rstrip()
 
 
 def is_variant_name(text: str) -> bool:

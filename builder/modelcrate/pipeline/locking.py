@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from modelcrate.config import Config
 from modelcrate.events import Emit, Notice
 from modelcrate.home.result_cache import ResultCache
-from modelcrate.images.image import Image, ImageLayer, Index
+from modelcrate.images.image import Image, ImageLayer, Index, image_label
 from modelcrate.pipeline import compose
 from modelcrate.pipeline.request import Request
 from modelcrate.resolve.lock import (
@@ -134,7 +134,9 @@ def built_pins(digest: Digest, config: Config) -> Mapping[str, Pins]:
     if known is None:
         return {}
     lock = parse_lock(known)
-    of_variants = {f"{at} {name}": pins for name, each in lock.variants.items() for at, pins in each.pins.items()}
+    of_variants = {
+        image_label(at, name): pins for name, each in lock.variants.items() for at, pins in each.pins.items()
+    }
     return {**lock.pins, **of_variants}
 
 

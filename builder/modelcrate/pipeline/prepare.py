@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from modelcrate.events import Emit, Event, Notice, time_step
+from modelcrate.images.image import image_label
 from modelcrate.images.previous import Previous
 from modelcrate.images.reference import Reference, split_tag
 from modelcrate.pipeline import compose
@@ -90,7 +91,7 @@ class Prepared:
     def pins(self) -> dict[str, Pins]:
         """The pins of all images, by their labels."""
         return {
-            f"{platform} {each.request.variant_name}".rstrip(): pins
+            image_label(platform, each.request.variant_name): pins
             for each in self.every
             for platform, pins in each.world.pins.items()
         }

@@ -14,13 +14,13 @@ from datetime import datetime
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
-from modelcrate.project import values
+from modelcrate.project import serving, values
 from modelcrate_layers.content import Digest, Platform, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError
 
 _TYPES: Mapping[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Platform, *vars(values).values())
+    for kind in (Platform, *vars(values).values(), *vars(serving).values())
     if isinstance(kind, type) and dataclasses.is_dataclass(kind)
 }
 """The types of values, by name."""

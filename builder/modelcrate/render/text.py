@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from modelcrate.images.image import Deliverable, Image, ImageLayer, Index
+from modelcrate.images.image import Deliverable, Image, ImageLayer, Index, image_label
 from modelcrate.images.image_config import exposed_ports
 from modelcrate.project.byte_sizes import format_size
 from modelcrate_layers.content import Digest
@@ -173,7 +173,7 @@ def labelled_plans(prepared: Prepared) -> Iterator[tuple[str, Plan]]:
     """Yields the plans of all images with what tells them apart: the platform, and the name of a variant."""
     for each in prepared.every:
         for plan in each.plans:
-            yield f"{plan.platform} {each.request.variant_name}".rstrip(), plan
+            yield image_label(plan.platform, each.request.variant_name), plan
 
 
 def _stored(choice: CodecChoice | None) -> str:

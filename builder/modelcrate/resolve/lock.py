@@ -137,15 +137,10 @@ class Lock:
         """Returns the lock as the file has it."""
         return {
             "lock-version": VERSION,
-            "asked": dict(self.inputs),
-            "platforms": {platform: _pins_json(pins) for platform, pins in self.pins.items()},
+            **_part_json(self),
             "models": [_model_json(model) for model in self.models],
             "codecs": list(self.codecs),
-            **(
-                {"variants": {name: _variant_json(each) for name, each in self.variants.items()}}
-                if self.variants
-                else {}
-            ),
+            **({"variants": {name: _part_json(each) for name, each in self.variants.items()}} if self.variants else {}),
         }
 
 
@@ -201,7 +196,7 @@ def _part(value: Mapping[str, Any], models: tuple[ModelPin, ...], codecs: tuple[
     return Lock(value["asked"], pins, models, codecs)
 
 
-def _variant_json(lock: Lock) -> dict[str, Any]:
+def _part_json(lock: Lock) -> dict[str, Any]:
     return {
         "asked": dict(lock.inputs),
         "platforms": {platform: _pins_json(pins) for platform, pins in lock.pins.items()},

@@ -74,10 +74,10 @@ def lock_wheels(
 
 def _checked(pinned: tuple[PinnedWheel, ...]) -> tuple[PinnedWheel, ...]:
     """Returns the wheels. Those on this machine are looked at as a build looks at them, so that a lock names none that no build takes."""
+    from modelcrate.net.urls import local_path
+
     for each in pinned:
         for url in each.urls:
-            from modelcrate.net.urls import local_path
-
             path = local_path(url)
             if url.startswith("file://") and path.is_file():
                 _check_wheel(path, each.name)

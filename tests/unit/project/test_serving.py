@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modelcrate.project.reading import parse_project
+from modelcrate.project.remembered import decode, encode
 from modelcrate.project.serving import Batch, Serving, serving_variables
 from modelcrate.project.writing import project_text
 from modelcrate_layers.errors import UserError
@@ -18,8 +19,9 @@ server: {workers: 2, timeout: 10m, max-requests: 1000, preload: true, batch: {ma
 """
 
 
-def test_it_means_what_it_says_and_is_written_again() -> None:
+def test_it_means_what_it_says_and_is_written_and_remembered() -> None:
     project = parse_project(ALL.encode())
+    assert decode(encode(project)) == project
     assert project.serving == Serving(2, None, 600_000, 1000, True, Batch(32, 7), True, True, "json")
     assert parse_project(project_text(project).encode()) == project
 
