@@ -15,9 +15,6 @@ from contextlib import suppress
 
 WINDOWS = sys.platform == "win32"
 
-FOLDS_CASE = sys.platform in ("win32", "darwin")
-"""Whether the usual file systems of this machine take names for one that differ in their capitals alone."""
-
 _COMMON = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON
