@@ -14,7 +14,7 @@ from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
 from modelcrate.workspace.opening import open_workspace
 from support.images import noise
-from support.small_projects import write_project
+from support.small_projects import wait_until_trusted, write_project
 from support.validator import assert_valid_found
 
 CALLS = 13_500
@@ -49,6 +49,7 @@ def test_a_sparse_model_is_registered_without_moving_its_bytes(tmp_path: Path) -
 
 def test_an_image_beside_its_registered_model_reads_nothing_of_it(tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_bytes(noise(SIZE, 1))
+    wait_until_trusted(tmp_path)
     assert _registered(tmp_path) > 2 * SIZE, "read from its file, and written"
     text = "name: app\nbase: scratch\ncommand: [x]\nworkspace: ../ws\nmodels: [{registered: 'big:1'}]\n"
     order = Order(write_project(tmp_path / "app", text), (f"oci:{tmp_path}/ws:app",))
