@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import field
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 
 from modelcrate.modelfiles.facts import ModelFacts
 from modelcrate.modelfiles.recognition import facts_of
 from modelcrate_layers.errors import SourceError, UserError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import open_named_file
+
+_NONE: Mapping[str, ModelFacts] = MappingProxyType({})
 
 MAX_FILES = 10_000
 """Files of one model that are searched for a framework. A model with more needs an entry script."""
@@ -36,18 +39,20 @@ class ModelFiles:
     _facts: dict[str, ModelFacts] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def of(cls, top: Path, shown: str = "") -> ModelFiles:
+    def of(cls, top: Path, shown: str = "", known: Mapping[str, ModelFacts] = _NONE) -> ModelFiles:
         """Returns the regular files of a model, without hidden ones.
 
         Args:
             top: The model's file or folder.
             shown: The model's name in messages; by default the path.
+            known: Facts of its files that were read already, by their paths: those are not read again.
 
         Raises:
             UserError: The folder has too many files.
         """
         if top.is_file():
-            return cls(top, (top.name,), shown or str(top))
+            facts = {top.name: known[str(top)]} if str(top) in known else {}
+            return cls(top, (top.name,), shown or str(top), facts)
         names = list(islice(_visible(str(top)), MAX_FILES + 1))
         if len(names) > MAX_FILES:
             raise UserError(
@@ -55,7 +60,8 @@ class ModelFiles:
                 where=shown or str(top),
                 hint="name an entry script: entry: score.py",
             )
-        return cls(top, tuple(sorted(names)), shown or str(top))
+        facts = {name: found for name in names if (found := known.get(f"{top}{os.sep}{name}")) is not None}
+        return cls(top, tuple(sorted(names)), shown or str(top), facts)
 
     def path(self, name: str) -> Path:
         """Returns the path of one of the files."""

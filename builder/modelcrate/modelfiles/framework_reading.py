@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modelcrate.config import Config
 from modelcrate.home.result_cache import ResultCache
@@ -23,10 +24,17 @@ from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.layer_cache import settled
 from modelcrate_layers.tar.listing import list_path
 from modelcrate_layers.tar.recipe import fingerprint
+from modelcrate_layers.tar.sources import FileRange
 from modelcrate_layers.tar.tree import Entry
 
 if TYPE_CHECKING:
+    from modelcrate.modelfiles.facts import ModelFacts
     from modelcrate.modelfiles.framework_files import ModelFiles
+
+FileFacts: TypeAlias = "Mapping[FileRange, ModelFacts]"
+"""The facts that files state, by the files as they were read."""
+
+NO_FILES: FileFacts = MappingProxyType({})
 
 VERSION = 7
 """Raise this number when models have to be read again: a reader or a script's requirements changed."""
@@ -51,15 +59,30 @@ class ModelDescription:
     pickles: tuple[PickleNames, ...] = ()
 
 
-def read_file_model(model: Model, place: Path, config: Config, listed: Sequence[Entry] = ()) -> ModelDescription:
-    """Returns the description of a model in the project's folder. `listed` are its files, where they are known already."""
+def read_file_model(
+    model: Model, place: Path, config: Config, listed: Sequence[Entry] = (), facts: FileFacts = NO_FILES
+) -> ModelDescription:
+    """Returns the description of a model in the project's folder.
+
+    Args:
+        model: The model.
+        place: The folder of the project.
+        config: The settings of this run.
+        listed: Its files, where they are known already.
+        facts: The facts of files that were read already.
+    """
     top = place / model.path
     entries = listed or list_path(top, model_folder(model.name, model.version)).entries
     files = [entry for entry in entries if entry.source is not None]
     kept, question = _kept(config), [VERSION, str(top), fingerprint(files)]
     if known := _parsed(kept.get(question)):
         return known
-    found = _read_folder(top)
+    read = {
+        each.source.path: facts[each.source]
+        for each in files
+        if isinstance(each.source, FileRange) and each.source in facts
+    }
+    found = _read_folder(top, read)
     if settled(files):
         kept.put(question, canonical_json(asdict(found)))
     return found
@@ -146,11 +169,11 @@ def _kind(files: ModelFiles) -> str:
     return ", ".join(found)
 
 
-def _read_folder(top: Path) -> ModelDescription:
+def _read_folder(top: Path, known: Mapping[str, ModelFacts]) -> ModelDescription:
     from modelcrate.modelfiles.framework_files import ModelFiles
 
     try:
-        files = ModelFiles.of(top)
+        files = ModelFiles.of(top, known=known)
     except UserError:  # too many files: such a model needs an entry script, and names no versions
         return ModelDescription((), None)
     return _read(files)

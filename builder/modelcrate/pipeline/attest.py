@@ -22,7 +22,7 @@ from modelcrate.pipeline.request import PUSHED, AttestationOptions
 from modelcrate.security.sbom import contents_artifact, cyclonedx, spdx
 from modelcrate.security.sbom.contents import LayerContents
 from modelcrate.security.sbom.inventory import Inventory, inventory
-from modelcrate.security.sbom.layer_contents import gather_contents
+from modelcrate.security.sbom.layer_contents import gather_contents, recall_scans
 from modelcrate.security.sbom.layer_scan import KnownFacts
 from modelcrate.security.signing import statements
 from modelcrate.security.signing.naming import image_identity
@@ -75,7 +75,7 @@ def attest(
     if options.provenance or options.signer is not None:
         provenance = _provenance(prepared, inventories, config, begun)
     pushed = next((each.target for each in outputs if each.kind == PUSHED), receipt.name)
-    maker = _ArtifactMaker(image_identity(pushed), sbom, options.signer, provenance)
+    maker = _ArtifactMaker(config, image_identity(pushed), sbom, options.signer, provenance)
     described = tuple(
         replace(
             each,
@@ -121,7 +121,7 @@ def attest_copy(copied: Copy, config: Config) -> Copy:
         return copied
     known = gather_contents([layer for each in copied.images for layer in each.layers], config, fetch=False)
     pins = built_pins(copied.digest, config)
-    maker = _ArtifactMaker("", True, None, None)
+    maker = _ArtifactMaker(config, "", True, None, None)
     made: list[Artifact] = []
     for each in copied.images:
         contents = inventory(each.title, each, config, pins.get(each.label), known)
@@ -149,7 +149,7 @@ def attest_changed(
         IntegrityError: There is a key, and it has not signed the image before: what nobody vouched for is not vouched for by a change.
     """
     vouched = _require_signed(before, options.signer).sources if options.signer is not None else frozenset()
-    maker = _ArtifactMaker(identity, False, options.signer, None)
+    maker = _ArtifactMaker(config, identity, False, options.signer, None)
     olds = before.read().images
     changes = find_changes(olds, made.images)
     change = _Change(before, changes, vouched, config, options)
@@ -293,12 +293,14 @@ class _ArtifactMaker:
     """Makes the artifacts beside the images of a build.
 
     Attributes:
+        config: The settings; their home remembers what is known of layers.
         identity: The image's name in signatures.
         sbom: Whether bills of materials are made.
         signer: The key, if artifacts are signed.
         provenance: The provenance predicate.
     """
 
+    config: Config
     identity: str
     sbom: bool
     signer: Signer | None
@@ -321,11 +323,13 @@ class _ArtifactMaker:
 
     def layer_contents(self, image: Image, known: Mapping[Digest, LayerContents]) -> Iterator[Artifact]:
         """Yields the artifact with the contents of layers, for the next build."""
-        contents = {
-            each.layer.diff_id: known[each.layer.diff_id] for each in image.layers if each.layer.diff_id in known
-        }
-        if contents and self.sbom:
-            yield contents_artifact.contents_artifact(image.manifest.descriptor, contents, self.signer)
+        if not self.sbom:
+            return
+        key = self.signer.public if self.signer is not None else None
+        base = [each for each in image.layers if each.role == "base"]
+        facts = contents_artifact.LayerFacts(known, recall_scans(base, self.config, key)).of(image)
+        if facts:
+            yield contents_artifact.contents_artifact(image.manifest.descriptor, facts, self.signer)
 
     def signed_sources(self, image: Image) -> Iterator[Artifact]:
         """Yields a signed statement about each of the sources that a build has put beside its image."""

@@ -11,6 +11,8 @@ from pathlib import Path
 from modelcrate import modelfiles
 from modelcrate.config import Config
 from modelcrate.modelfiles.framework_reading import (
+    NO_FILES,
+    FileFacts,
     ModelDescription,
     describe_model,
     read_file_model,
@@ -93,7 +95,12 @@ def complete(chosen: ChosenModels, place: Path, config: Config) -> AutoServed:
 
 
 def read_models(
-    completed: AutoServed, place: Path, registered: Registered, config: Config, listed: Sequence[Sequence[Listed]]
+    completed: AutoServed,
+    place: Path,
+    registered: Registered,
+    config: Config,
+    listed: Sequence[Sequence[Listed]],
+    facts: FileFacts,
 ) -> tuple[ModelDescription, ...]:
     """Returns the descriptions of the models. A registered model is not read where the project has a script: it may be far away.
 
@@ -103,10 +110,11 @@ def read_models(
         registered: The models that come from a registry.
         config: The settings of this run.
         listed: Each model's files, in the order of the models, so that no folder is listed twice.
+        facts: The facts in the files that the gates have read, so that no pickle is followed twice.
     """
     both = zip(placed_models(completed.project), listed, strict=True)
     read = [each for each in both if isinstance(each[0], Model) or completed.needs]
-    return tuple(reading_of(model, place, registered, config, files) for model, files in read)
+    return tuple(reading_of(model, place, registered, config, files, facts) for model, files in read)
 
 
 def check_model_versions(
@@ -137,10 +145,11 @@ def reading_of(
     registered: Registered,
     config: Config,
     listed: Sequence[Listed] = (),
+    facts: FileFacts = NO_FILES,
 ) -> ModelDescription:
     """Returns the description of a model."""
     if isinstance(model, Model):
-        return read_file_model(model, place, config, listed)
+        return read_file_model(model, place, config, listed, facts)
     return read_registered_model(str(model), registered[model], config)
 
 

@@ -9,8 +9,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
+from modelcrate.config import Config
 from modelcrate.events import Emit, Event, Notice, time_step
-from modelcrate.images.image import image_label
+from modelcrate.images.image import ImageLayer, image_label
 from modelcrate.images.previous import Previous
 from modelcrate.images.reference import Reference, split_tag
 from modelcrate.pipeline import compose
@@ -29,7 +30,7 @@ from modelcrate.security.scan.guard import pass_gates
 from modelcrate.transports import store
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Output
-from modelcrate_layers.content import Platform
+from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import UserError, placed
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange
@@ -37,6 +38,7 @@ from modelcrate_layers.tar.sources import FileRange
 if TYPE_CHECKING:
     from modelcrate.modelfiles.facts import ModelFacts
     from modelcrate.pipeline.shared_layers import SharedLayers
+    from modelcrate.resolve.scan import LayerScan
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,13 +196,15 @@ def _prepare(request: Request, connections: Connections, emit: Emit, *, fetch_mo
         passed = pass_gates(project, folder, compose.scan_parts(project, folder, files), config, registered)
         _notify(emit, chosen.notices, completed.notices, files.notices, passed.warned)
         lock = read_fitting_lock(request, files, emit) if request.use_lock else None
-        world = resolve(project, folder, connections, datetime.now(UTC), lock, emit)
-        models = read_models(completed, folder, registered, config, files.by_model)
+        earlier = _previous(request, connections, emit)
+        received = _ReceivedScans(request, config, earlier)
+        world = resolve(project, folder, connections, datetime.now(UTC), lock, emit, received)
+        models = read_models(completed, folder, registered, config, files.by_model, passed.facts)
         _notify(emit, check_model_versions(completed, models, world, connections))
         _notify(emit, check_imports(project, folder, files, models, world, config.home, bool(completed.needs)))
         _check_base(request, world, connections, emit)
     with time_step("plan", timings, emit):
-        planned = _plan_layers(request, world, files, connections, emit)
+        planned = _plan_layers(request, world, files, earlier, connections, emit)
     if request.limit is not None:
         from modelcrate.pipeline.size_limit import check_plans
 
@@ -215,13 +219,41 @@ class _Planned(NamedTuple):
     shared: SharedLayers | None
 
 
+_Earlier = Mapping[Platform, Sequence[Previous]]
+
+
+@dataclass(frozen=True, slots=True)
+class _ReceivedScans:
+    """Scans of the base's layers that stand beside earlier images: they spare a fresh machine the base itself.
+
+    They are believed as the keys of layers are: a build that signs takes those of its own key, and one that believes nothing takes none.
+    """
+
+    request: Request
+    config: Config
+    earlier: _Earlier
+
+    def __call__(self, platform: Platform, layers: Sequence[ImageLayer]) -> Mapping[Digest, LayerScan]:
+        earlier = () if self.request.paranoid else self.earlier.get(platform, ())
+        if not earlier:
+            return {}
+        from modelcrate.security.sbom.layer_contents import receive_scans
+
+        signer = self.request.attestations.signer
+        return receive_scans(layers, self.config, earlier, signer.public if signer is not None else None)
+
+
 def _plan_layers(
-    request: Request, world: World, files: compose.Files, connections: Connections, emit: Emit
+    request: Request,
+    world: World,
+    files: compose.Files,
+    earlier: _Earlier,
+    connections: Connections,
+    emit: Emit,
 ) -> _Planned:
     """Plans all platforms, with the layers that earlier images and the list of shared layers have, as far as their blobs are there."""
     project = request.project
     known = None if request.paranoid else KnownLayers.of(connections.config, emit)
-    earlier = _previous(request, connections, emit)
     plans = _plans(project, world, files, known, earlier)
     shared = None
     if request.share_layers is not None:

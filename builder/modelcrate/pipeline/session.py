@@ -137,8 +137,11 @@ class Session:
         return self._assembled(prepared, self._pack(prepared, DEFAULT_TARGETS))
 
     def lock(self, request: Request) -> Lock:
-        """Resolves a project anew, and returns its lock. Only the models on this machine are read; no package is fetched or built into a layer."""
-        prepared = self.prepare(replace(request, use_lock=False))
+        """Resolves a project anew, and returns its lock. Only the models on this machine are read; no package is fetched or built into a layer.
+
+        Nothing that earlier images say is believed: the lock says it for years.
+        """
+        prepared = self.prepare(replace(request, use_lock=False, reuse=False))
         return make_lock(prepared, self._measure_models(prepared))
 
     def build(self, request: Request) -> Build:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import lru_cache, partial
 from pathlib import Path
 
 from modelcrate.events import Emit, ignore_event
@@ -20,6 +21,7 @@ from modelcrate.project.values import (
 )
 from modelcrate.resolve.lock import Pins
 from modelcrate.resolve.resolved_base import ResolvedBase
+from modelcrate.resolve.scan import ReceivedScans, no_scans, recall
 from modelcrate.transports import oci
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Digest, Platform
@@ -38,6 +40,7 @@ def resolve_existing(
     connections: Connections,
     pins: Pins | None = None,
     emit: Emit = ignore_event,
+    received: ReceivedScans = no_scans,
     *,
     python_needed: bool = True,
 ) -> ResolvedBase:
@@ -53,6 +56,7 @@ def resolve_existing(
         connections: The connections to registries.
         pins: Those of the lock: the base is taken as it was then.
         emit: Receives the events.
+        received: Returns scans of a registry's layers that are with images of others: those layers are not fetched.
         python_needed: Whether anything in the image is to run on the base's Python.
     """
     path = getattr(base, "path", None)
@@ -74,12 +78,12 @@ def resolve_existing(
             return _with_sizes(replace(below, **asdict(known)), cache)
         if not python_needed:
             return _with_sizes(below, cache)
-        return _with_sizes(find_python(below, wanted, look_at_remote(below, wanted, cache, emit), emit), cache)
+        others = lru_cache(1)(partial(received, platform, below.layers))
+        return _with_sizes(find_python(below, wanted, look_at_remote(below, wanted, cache, emit, others), emit), cache)
 
 
 def _with_sizes(below: ResolvedBase, cache: Path) -> ResolvedBase:
     """Returns the base with the sizes of the tars of those layers that were scanned: a manifest has none, and an archive needs them."""
-    from modelcrate.resolve.scan import recall
 
     def sized(each: ImageLayer) -> ImageLayer:
         if each.layer.tar_size >= 0 or (scanned := recall(each, cache)) is None:

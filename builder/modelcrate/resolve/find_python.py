@@ -23,6 +23,7 @@ from modelcrate.resolve.base_python import (
 from modelcrate.resolve.layer_index import listed_paths
 from modelcrate.resolve.resolved_base import HIDING, ResolvedBase
 from modelcrate.resolve.scan import LayerScan, ScannedFile, merged, recall, says_nothing, scan
+from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 
@@ -107,12 +108,14 @@ def look_at(layers: Sequence[ImageLayer], cache: Path, emit: Emit, *, held: bool
     return Look.of(scan(layer, cache, emit, held=held) for layer in layers)
 
 
-def look_at_remote(below: ResolvedBase, wanted: Wanted, cache: Path, emit: Emit) -> Look:
+def look_at_remote(
+    below: ResolvedBase, wanted: Wanted, cache: Path, emit: Emit, received: Callable[[], Mapping[Digest, LayerScan]]
+) -> Look:
     """Scans as few layers of a base in a registry as the answer takes.
 
     From the top down until the interpreter is found, so that no layer above can hide it; then from the bottom up until the C
-    library is. Layers that were scanned before are not fetched again, and of one with a table of contents (eStargz, zstd:chunked) no more
-    than the table, where that shows nothing that is looked for.
+    library is. Layers that were scanned before are not fetched again, nor those whose scans are `received` from others, and of one with a
+    table of contents (eStargz, zstd:chunked) no more than the table, where that shows nothing that is looked for.
     """
     layers = below.layers
     scans: dict[int, LayerScan] = {}
@@ -142,7 +145,9 @@ def look_at_remote(below: ResolvedBase, wanted: Wanted, cache: Path, emit: Emit)
             size = layers[number].layer.descriptor.size
             if number in scans:
                 continue
-            if (paths := listed_paths(layers[number])) is not None and says_nothing(paths):
+            if (told := received().get(layers[number].layer.diff_id)) is not None:
+                scans[number] = told
+            elif (paths := listed_paths(layers[number])) is not None and says_nothing(paths):
                 scans[number] = LayerScan()
             elif size <= left:
                 scans[number] = scan(layers[number], cache, emit)

@@ -1,13 +1,13 @@
 """Scans a layer of a base for what decides how Python runs on it: interpreters, their libraries, C libraries, links, and what the layer hides.
 
 A scan reads the whole layer, so its digest, its diff id and the paths of its members are checked by it. Scans are cached by the
-layer's digest, so a layer is read once on a machine.
+layer's digest, so a layer is read once on a machine. Those of a registry's base travel beside the images on it (`ReceivedScans`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from typing import Any, Literal
 from modelcrate.events import Emit, ignore_event, track_chunks
 from modelcrate.images.image import ImageLayer
 from modelcrate.net.keyed_lock import KeyedLock
-from modelcrate_layers.content import canonical_json, parse_object
+from modelcrate_layers.content import Digest, Platform, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.read_ahead import read_ahead
@@ -26,10 +26,11 @@ from modelcrate_layers.tar.reader import Member, MemberKind, read_tar
 from modelcrate_layers.tar.recipe import Tally
 from modelcrate_layers.tar.tree import show
 
-_VERSION = 5
+VERSION = 5
 """Raised when scans are to be made anew."""
 
-_FOLDER = "scans"
+READ, RECEIVED = "scans", "received-scans"
+"""The folders in the cache: scans that were made on this machine, and those that came with images of others."""
 
 _SCANNING = KeyedLock()
 
@@ -69,6 +70,10 @@ _OVERLAP = 256
 _WHITEOUT, _OPAQUE = b".wh.", b".wh..wh..opq"
 
 
+ScannedKind = Literal["file", "link", "script", "module"]
+_KINDS: dict[str, ScannedKind] = {"file": "file", "link": "link", "script": "script", "module": "module"}
+
+
 @dataclass(frozen=True, slots=True)
 class ScannedFile:
     """An interpreter, a C library, or a link, of a layer.
@@ -83,7 +88,7 @@ class ScannedFile:
     """
 
     path: str
-    kind: Literal["file", "link", "script", "module"] = "file"
+    kind: ScannedKind = "file"
     target: str = ""
     loader: str = ""
     version: str = ""
@@ -101,6 +106,35 @@ class LayerScan:
     files: tuple[ScannedFile, ...] = ()
     hidden: tuple[str, ...] = ()
     tar_size: int = 0
+
+    def json(self) -> dict[str, Any]:
+        """Returns the value as JSON."""
+        return {"files": [asdict(each) for each in self.files], "hidden": list(self.hidden), "tar-size": self.tar_size}
+
+    @classmethod
+    def parse(cls, value: object) -> LayerScan:
+        """Parses what `json` returned. The value is untrusted.
+
+        Raises:
+            IntegrityError: It is malformed.
+        """
+        try:
+            if isinstance(value, dict) and value.keys() == {"files", "hidden", "tar-size"}:
+                files, hidden = tuple(map(_parse_file, value["files"])), tuple(map(_text, value["hidden"]))
+                if len(files) <= MAX_FILES and len(hidden) <= MAX_HIDDEN:
+                    return cls(files, hidden, int(value["tar-size"]))
+        except (KeyError, TypeError, ValueError):
+            pass
+        raise IntegrityError("the scan of a layer is malformed")
+
+
+ReceivedScans = Callable[[Platform, Sequence[ImageLayer]], Mapping[Digest, LayerScan]]
+"""Returns the scans of layers of a base, by diff id, that came with images of others; for as many of them as there are."""
+
+
+def no_scans(_: Platform, __: Sequence[ImageLayer]) -> Mapping[Digest, LayerScan]:
+    """Returns none."""
+    return {}
 
 
 def scan(layer: ImageLayer, cache: Path, emit: Emit = ignore_event, *, held: bool = True) -> LayerScan:
@@ -126,14 +160,14 @@ def _scan_and_keep(layer: ImageLayer, cache: Path, emit: Emit, held: bool) -> La
         for _ in layer.blob.chunks():  # where the bytes are not those of the digest, that is the error to report
             pass
         raise
-    record = {
-        "files": [asdict(each) for each in found.files],
-        "hidden": found.hidden,
-        "tar-size": found.tar_size,
-    }
-    with as_machine_error(cache):
-        write_record(cache / _FOLDER, _name(layer), canonical_json(record))
+    remember(layer, found, cache)
     return found
+
+
+def remember(layer: ImageLayer, found: LayerScan, cache: Path, folder: str = READ) -> None:
+    """Keeps the scan of a layer in the cache."""
+    with as_machine_error(cache):
+        write_record(cache / folder, _name(layer), canonical_json(found.json()))
 
 
 def says_nothing(paths: Iterable[tuple[str, str]]) -> bool:
@@ -147,15 +181,13 @@ def says_nothing(paths: Iterable[tuple[str, str]]) -> bool:
     return True
 
 
-def recall(layer: ImageLayer, cache: Path) -> LayerScan | None:
-    """Returns the scan of a layer that was made before on this machine (see `records`): it decides which packages fit."""
-    if (data := read_record(cache / _FOLDER, _name(layer))) is None:
+def recall(layer: ImageLayer, cache: Path, folder: str = READ) -> LayerScan | None:
+    """Returns the scan of a layer that was made or received before on this machine (see `records`): it decides which packages fit."""
+    if (data := read_record(cache / folder, _name(layer))) is None:
         return None
     try:
-        record: dict[str, Any] = parse_object(data)
-        files = tuple(ScannedFile(**each) for each in record["files"])
-        return LayerScan(files, tuple(map(str, record["hidden"])), int(record["tar-size"]))
-    except (CrateError, KeyError, TypeError, ValueError):
+        return LayerScan.parse(parse_object(data))
+    except CrateError:
         return None
 
 
@@ -177,8 +209,19 @@ def path_in_root(name: bytes, where: str) -> bytes:
     return b"/".join(parts)
 
 
+def _parse_file(value: Any) -> ScannedFile:
+    path, target, loader, version = (_text(value[name]) for name in ("path", "target", "loader", "version"))
+    return ScannedFile(path, _KINDS[value["kind"]], target, loader, version)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
 def _name(layer: ImageLayer) -> str:
-    return f"{layer.layer.descriptor.digest.hex}-{layer.layer.diff_id.short}.{_VERSION}"
+    return f"{layer.layer.descriptor.digest.hex}-{layer.layer.diff_id.short}.{VERSION}"
 
 
 def _scan(layer: ImageLayer, emit: Emit, held: bool) -> LayerScan:

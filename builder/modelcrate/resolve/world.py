@@ -23,6 +23,7 @@ from modelcrate.resolve.package_fetcher import PackageFetcher, Sources
 from modelcrate.resolve.pinned import PinnedWheel, Solved, python_of
 from modelcrate.resolve.requirements import Requirements
 from modelcrate.resolve.resolved_base import ResolvedBase
+from modelcrate.resolve.scan import ReceivedScans, no_scans
 from modelcrate.resolve.target import Target
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Digest, Platform
@@ -105,15 +106,16 @@ def resolve(
     now: datetime,
     lock: Lock | None = None,
     emit: Emit = ignore_event,
+    received: ReceivedScans = no_scans,
 ) -> World:
-    """Returns everything pinned: by the lock, if one is given, else as the world is now."""
+    """Returns everything pinned: by the lock, if one is given, else as the world is now. `received` as in `resolve_existing`."""
     given = project
     declared = without_conda(read_declaration(project.dependencies, folder), lock)
     project, chosen = with_declared(project, declared)
     sources = Sources(project, folder, connections, declared)
     if lock is None:
         _notify(emit, (*declared.notices, *chosen))
-    resolved = [_resolve(sources, platform, now, lock, emit) for platform in project.platforms]
+    resolved = [_resolve(sources, platform, now, lock, emit, received) for platform in project.platforms]
     wheels = [wheel for each in resolved for wheel in each.pins.wheels]
     if lock is None and wheels:
         _notify(emit, _index_notices(sources.index))
@@ -218,7 +220,9 @@ def _bytecode(resolved: Resolved, wheels: Sequence[WheelsLayer]) -> Iterable[Dep
     return wheel_bytecode(resolved.below, wheels, own_python=resolved.own_python)
 
 
-def _resolve(sources: Sources, platform: Platform, now: datetime, lock: Lock | None, emit: Emit) -> Resolved:
+def _resolve(
+    sources: Sources, platform: Platform, now: datetime, lock: Lock | None, emit: Emit, received: ReceivedScans
+) -> Resolved:
     project = sources.project
     pins = lock.of(platform) if lock is not None else None
     python = sources.base_python
@@ -229,7 +233,9 @@ def _resolve(sources: Sources, platform: Platform, now: datetime, lock: Lock | N
 
         connections, folder = sources.connections, sources.folder
         needed = project.entry is not None or _wanted(project.dependencies)
-        below = resolve_existing(project.base, platform, python, folder, connections, pins, emit, python_needed=needed)
+        below = resolve_existing(
+            project.base, platform, python, folder, connections, pins, emit, received, python_needed=needed
+        )
         debs = ()
     solved = Solved(pins.conda) if pins is not None else _lock_conda(sources, platform, below)
     target = _target(project, platform, below, python_of(solved.pinned))

@@ -8,7 +8,9 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -17,7 +19,7 @@ from modelcrate.config import Config
 from modelcrate.events import Event, Notice
 from modelcrate.export.dockerfile import DockerfileOutput
 from modelcrate.modelfiles import framework_files as files
-from modelcrate.modelfiles import framework_reading
+from modelcrate.modelfiles import framework_reading, recognition
 from modelcrate.pipeline.autoserve import complete
 from modelcrate.pipeline.choose_models import ChosenModels
 from modelcrate.pipeline.prepare import Prepared
@@ -263,6 +265,29 @@ def test_a_model_that_was_listed_is_not_listed_again(
     found = framework_reading.read_file_model(model, tmp_path, settings)
     monkeypatch.delattr(framework_reading, "list_path")
     assert framework_reading.read_file_model(model, tmp_path, settings, listed) == found
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_pickle_is_followed_once_in_a_build(
+    tmp_path: Path, prepare: Prepare, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    """The gates follow it; what the model is, is known from what they have found."""
+    folder, followed = tmp_path / "project", list[str]()
+    (folder / "src").mkdir(parents=True)
+    (folder / "src" / "score.py").write_text("def init(): pass\ndef run(data): return 1\n")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "m.pkl").write_bytes(pickle.dumps({"trained": date(2026, 11, 30)}))
+    model = tmp_path / "model" if whole else tmp_path / "model" / "m.pkl"
+    read = recognition.pickles_in
+
+    def counted(file: BinaryIO, name: str) -> object:
+        followed.append(name)
+        return read(file, name)
+
+    monkeypatch.setattr(recognition, "pickles_in", counted)
+    prepared, _ = prepare(model, more="entry: {source: src, script: score.py}\n")
+    assert followed == ["m.pkl"]
+    assert any(facts.pickles for facts in prepared.facts.values())
 
 
 def test_a_model_of_too_many_files_to_look_through_says_no_versions(

@@ -24,7 +24,7 @@ from modelcrate.resolve.existing_base import resolve_existing
 from modelcrate.resolve.find_python import Look, Wanted, find_python, look_at, look_at_remote
 from modelcrate.resolve.lock import BasePython
 from modelcrate.resolve.resolved_base import ResolvedBase
-from modelcrate.resolve.scan import LayerScan, ScannedFile, merged, recall, scan
+from modelcrate.resolve.scan import MAX_HIDDEN, LayerScan, ScannedFile, merged, recall, scan
 from modelcrate.resolve.standard_library import IN_C, standard_library
 from modelcrate.resolve.world import resolve
 from modelcrate.transports import oci
@@ -252,10 +252,51 @@ def test_of_a_registry_as_little_as_answers_is_fetched(tmp_path: Path) -> None:
         below, layers=tuple(replace(each, blob=blob) for each, blob in zip(below.layers, blobs, strict=True))
     )
     for _ in range(2):
-        look = look_at_remote(below, Wanted(), tmp_path, lambda event: None)
+        look = look_at_remote(below, Wanted(), tmp_path, lambda event: None, dict)
         resolved = find_python(below, Wanted(), look, lambda event: None)
         assert (resolved.interpreter, resolved.glibc) == ("/usr/local/bin/python3.11", (2, 36))
         assert [blob.fetched for blob in blobs] == [1, 0, 1, 1], "the second look is remembered"
+
+
+def test_of_layers_that_others_have_scanned_nothing_is_fetched(tmp_path: Path) -> None:
+    system, python = (
+        layer(member("usr/lib/x86_64-linux-gnu/libc.so.6", GLIBC)),
+        layer(
+            member("usr/local/bin/python3.11", program()),
+            member("usr/local/include/python3.11/patchlevel.h", b'#define PY_VERSION  "3.11.9"\n'),
+        ),
+    )
+    read = base(system, python)
+    scans = {each.layer.diff_id: scan(each, tmp_path / "theirs") for each in read.layers}
+    blobs = [Counted(each) for each in (system, python)]
+    below = replace(read, layers=tuple(replace(each, blob=blob) for each, blob in zip(read.layers, blobs, strict=True)))
+    look = look_at_remote(below, Wanted(), tmp_path / "ours", lambda event: None, lambda: scans)
+    resolved = find_python(below, Wanted(), look, lambda event: None)
+    assert (resolved.interpreter, resolved.glibc) == ("/usr/local/bin/python3.11", (2, 36))
+    assert [blob.fetched for blob in blobs] == [0, 0]
+    one = {read.layers[1].layer.diff_id: scans[read.layers[1].layer.diff_id]}
+    look_at_remote(below, Wanted(), tmp_path / "ours", lambda event: None, lambda: one)
+    assert [blob.fetched for blob in blobs] == [1, 0], "what nobody told is fetched"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"files": [{"path": "a"}]},
+        {"files": [{"path": 1, "kind": "file", "target": "", "loader": "", "version": ""}]},
+        {"files": [{"path": "a", "kind": "device", "target": "", "loader": "", "version": ""}]},
+        {"files": "abc"},
+        {"hidden": [1]},
+        {"hidden": ["x"] * (MAX_HIDDEN + 1)},
+        {"tar-size": "many"},
+        {"more": 1},
+    ],
+)
+def test_the_scan_of_another_is_read_with_suspicion(tmp_path: Path, change: dict[str, object]) -> None:
+    found = scan(base(DEBIAN).layers[0], tmp_path)
+    assert LayerScan.parse(found.json()) == found
+    with pytest.raises(IntegrityError):
+        LayerScan.parse(found.json() | change)
 
 
 def test_layers_that_are_too_large_are_not_fetched(tmp_path: Path) -> None:
@@ -263,7 +304,7 @@ def test_layers_that_are_too_large_are_not_fetched(tmp_path: Path) -> None:
     huge = replace(below.layers[0].layer.descriptor, size=4 << 30)
     below = replace(below, layers=(replace(below.layers[0], layer=replace(below.layers[0].layer, descriptor=huge)),))
     told: list[Event] = []
-    look = look_at_remote(below, Wanted(), tmp_path, told.append)
+    look = look_at_remote(below, Wanted(), tmp_path, told.append, dict)
     resolved = find_python(below, Wanted(), look, told.append)
     assert (resolved.interpreter, resolved.python) == ("/usr/local/bin/python3.11", "3.11")
     assert [each.text.partition(":")[0] for each in told if isinstance(each, Notice)] == ["not verified"] * 2

@@ -120,7 +120,7 @@ def test_a_base_with_tables_is_looked_at_without_its_other_layers(make, tmp_path
     below = base(system, layer(member("etc/x")))
     stored = make(LARGE)
     below = replace(below, layers=(below.layers[0], placed(stored)))
-    look = look_at_remote(below, Wanted(), tmp_path, lambda event: None)
+    look = look_at_remote(below, Wanted(), tmp_path, lambda event: None, dict)
     found = find_python(below, Wanted(), look, lambda event: None)
     assert (found.interpreter, found.glibc) == ("/usr/bin/python3.11", (2, 36))
     assert stored.taken < 2000

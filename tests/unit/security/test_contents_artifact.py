@@ -20,12 +20,13 @@ from modelcrate.images.previous import Previous
 from modelcrate.images.reading import Found
 from modelcrate.maintenance.libraries import read_libraries
 from modelcrate.pipeline.session import Session
-from modelcrate.resolve.scan import scan
+from modelcrate.resolve.scan import VERSION, LayerScan, ScannedFile, scan
 from modelcrate.security.sbom import contents_artifact, cyclonedx, layer_scan, spdx
 from modelcrate.security.sbom.contents import LayerContents, ModelFile
+from modelcrate.security.sbom.contents_artifact import LayerFacts
 from modelcrate.security.sbom.installed import InstalledPackage
 from modelcrate.security.sbom.inventory import inventory
-from modelcrate.security.sbom.layer_contents import gather_contents
+from modelcrate.security.sbom.layer_contents import gather_contents, recall_scans, receive_scans
 from modelcrate.security.sbom.layer_scan import KnownFacts, scan_layer
 from modelcrate.security.signing import keys
 from modelcrate.transports import parse
@@ -43,6 +44,7 @@ from support.rootfs import member
 from support.trusted import small_image
 from support.validator import assert_valid_layout
 
+SCAN = LayerScan((ScannedFile("usr/bin/python3", "link", "python3.11"),), ("etc/x",), 1024)
 FORGED = LayerContents((InstalledPackage("wheel", "forged", "6"),))
 
 
@@ -138,9 +140,10 @@ def test_it_is_read_back_as_it_was(tmp_path: Path, settings: Config, signer: key
             (InstalledPackage("deb", "a", "1", "all", "b", "MIT", "x"),), (file,), {"a": "MIT"}, {"m:1": 7}
         )
     }
-    made = contents_artifact.contents_artifact(small_image().manifest.descriptor, told, signer if signed else None)
+    facts = LayerFacts(told, {of(small_image()): SCAN})
+    made = contents_artifact.contents_artifact(small_image().manifest.descriptor, facts, signer if signed else None)
     found = kept(small_image(), made, tmp_path, settings)
-    assert contents_artifact.read_contents(found, found.image(), signer.public if signed else None) == told
+    assert contents_artifact.read_contents(found, found.image(), signer.public if signed else None) == facts
 
 
 def test_whoever_signs_believes_only_their_own_key(tmp_path: Path, settings: Config, signer: keys.Signer) -> None:
@@ -150,11 +153,11 @@ def test_whoever_signs_believes_only_their_own_key(tmp_path: Path, settings: Con
     for by, folder in ((None, "a"), (other, "b")):
         found = kept(
             image,
-            contents_artifact.contents_artifact(image.manifest.descriptor, known, by),
+            contents_artifact.contents_artifact(image.manifest.descriptor, LayerFacts(known), by),
             tmp_path / folder,
             settings,
         )
-        assert contents_artifact.read_contents(found, found.image(), signer.public) == {}
+        assert contents_artifact.read_contents(found, found.image(), signer.public) == LayerFacts()
         earlier = (Previous("there", found.image(), found=found),)
         assert gather_contents(image.layers, settings, earlier, signer.public) == {
             of(image): scan_layer(image.layers[0])
@@ -167,7 +170,7 @@ def test_what_somebody_told_is_remembered_apart_from_what_was_read(
     image = small_image()
     found = kept(
         image,
-        contents_artifact.contents_artifact(image.manifest.descriptor, {of(image): FORGED}, None),
+        contents_artifact.contents_artifact(image.manifest.descriptor, LayerFacts({of(image): FORGED}), None),
         tmp_path,
         settings,
     )
@@ -184,19 +187,21 @@ def test_what_somebody_told_is_remembered_apart_from_what_was_read(
 def test_what_is_about_another_image_or_another_layer_is_passed_over(tmp_path: Path, settings: Config) -> None:
     image, other = small_image(), small_image({"b": b"2"})
     for about, layer in ((image, of(other)), (other, of(image))):
-        made = contents_artifact.contents_artifact(about.manifest.descriptor, {layer: FORGED}, None)
+        made = contents_artifact.contents_artifact(
+            about.manifest.descriptor, LayerFacts({layer: FORGED}, {layer: SCAN}), None
+        )
         found = kept(image, made, tmp_path / about.digest.hex, settings)
-        assert contents_artifact.read_contents(found, found.image(), None) == {}
+        assert contents_artifact.read_contents(found, found.image(), None) == LayerFacts()
 
 
 @pytest.mark.parametrize("data", [EVIL, b"", b"{}", b"(\xb5/\xfd", b'{"layers":{"x":{}}}'])
 def test_a_document_that_is_none_is_passed_over(tmp_path: Path, settings: Config, data: bytes) -> None:
     image, blob = small_image(), Literal(data, contents_artifact.KIND)
-    made = contents_artifact.contents_artifact(image.manifest.descriptor, {}, None)
+    made = contents_artifact.contents_artifact(image.manifest.descriptor, LayerFacts(), None)
     document = json.loads(made.manifest.data) | {"layers": [blob.descriptor.json()]}
     manifest = Literal(canonical_json(document), made.manifest.media_type)
     found = kept(image, replace(made, manifest=manifest, blobs=(made.blobs[0], blob)), tmp_path, settings)
-    assert contents_artifact.read_contents(found, found.image(), None) == {}
+    assert contents_artifact.read_contents(found, found.image(), None) == LayerFacts()
 
 
 @pytest.mark.parametrize(
@@ -207,6 +212,8 @@ def test_a_document_that_is_none_is_passed_over(tmp_path: Path, settings: Config
         {"layers": {f"sha256:{'0' * 64}": {"parts": [{"kind": 1}], "files": [], "copyrights": {}}}},
         {"layers": {f"sha256:{'0' * 64}": {"parts": [], "files": [{"path": "a"}], "copyrights": {}}}},
         {"layers": {f"sha256:{'0' * 64}": {"parts": [], "files": [], "copyrights": {"a": 1}}}},
+        {"layers": {}, f"scans.{VERSION}": []},
+        {"layers": {}, f"scans.{VERSION}": {f"sha256:{'0' * 64}": {}}},
     ],
 )
 def test_anything_malformed_is_an_integrity_error(value: object) -> None:
@@ -252,3 +259,32 @@ def test_of_threads_that_want_one_layer_one_reads_it(reader: str, settings: Conf
         found = list(pool.map(lambda _: READERS[reader](layer, settings), range(4)))
     assert len(blob.starts) == 1
     assert all(each == found[0] for each in found)
+
+
+def test_scans_of_another_version_say_nothing() -> None:
+    assert contents_artifact.parse({"layers": {}, f"scans.{VERSION + 1}": {f"sha256:{'0' * 64}": {}}}) == LayerFacts()
+
+
+def test_a_received_scan_is_remembered_apart_and_of_no_weight_where_a_key_is_to_vouch(
+    tmp_path: Path, settings: Config, signer: keys.Signer
+) -> None:
+    image = small_image()
+    facts = LayerFacts({}, {of(image): SCAN})
+    found = kept(image, contents_artifact.contents_artifact(image.manifest.descriptor, facts, None), tmp_path, settings)
+    earlier = (Previous("there", found.image(), found=found),)
+    assert receive_scans(image.layers, settings, earlier, signer.public) == {}
+    assert receive_scans(image.layers, settings, earlier) == {of(image): SCAN}
+    assert recall_scans(image.layers, settings) == {of(image): SCAN}
+    assert recall_scans(image.layers, settings, signer.public) == {}, "it was not made here"
+    made = scan(image.layers[0], settings.cache)
+    assert recall_scans(image.layers, settings) == {of(image): made}, "what was read is better than what was told"
+
+
+def test_a_signed_scan_is_believed_by_its_own_key(tmp_path: Path, settings: Config, signer: keys.Signer) -> None:
+    image = small_image()
+    facts = LayerFacts({}, {of(image): SCAN})
+    found = kept(
+        image, contents_artifact.contents_artifact(image.manifest.descriptor, facts, signer), tmp_path, settings
+    )
+    earlier = (Previous("there", found.image(), found=found),)
+    assert receive_scans(image.layers, settings, earlier, signer.public) == {of(image): SCAN}

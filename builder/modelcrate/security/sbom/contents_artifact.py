@@ -1,22 +1,27 @@
-"""The contents of an image's layers, as an artifact beside the image: the next build then writes its bill of materials without those layers.
+"""What is known of an image's layers, as an artifact beside the image: the next build needs less of them.
 
-An unsigned artifact is trusted as much as the cache keys of layers: both need write access to the repository, and neither changes a byte of
-an image. A build that signs uses only artifacts that its own key has signed. A faulty artifact is ignored.
+It writes its bill of materials by their contents, and knows the Python of its base by the scans of the base's layers.
+
+An unsigned artifact is trusted as much as the cache keys of layers: both need write access to the repository. A build that signs uses
+only artifacts that its own key has signed, and with --paranoid none is used. A faulty artifact is ignored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import field
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from modelcrate.images.artifact import Artifact, make_referrer
 from modelcrate.images.image import Image
 from modelcrate.images.reading import Found
+from modelcrate.resolve.scan import VERSION, LayerScan
 from modelcrate.security.sbom.contents import LayerContents
 from modelcrate.security.signing import statements
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar import codec
 
 if TYPE_CHECKING:
@@ -28,46 +33,81 @@ PREDICATE = "urn:modelcrate:contents:v1"
 MAX_STORED = 8 << 20
 """Bytes of the compressed document; for an image with PyTorch it has some 30,000."""
 
+MAX_LISTED = 1000
+"""Layers whose contents are read from one document; of the scans as many."""
+
+_SCANS = f"scans.{VERSION}"
+"""Where a document has the scans. Those of another version say other things, and are not read."""
+
 _PREDICATE_NOTE = "dev.sigstore.bundle.predicateType"
 
 
-def contents_artifact(subject: Descriptor, contents: Mapping[Digest, LayerContents], signer: Signer | None) -> Artifact:
+@dataclass(frozen=True, slots=True)
+class LayerFacts:
+    """What is known of an image's layers, by diff id.
+
+    Attributes:
+        contents: Their contents.
+        scans: The scans of layers of its base.
+    """
+
+    contents: Mapping[Digest, LayerContents] = field(default_factory=dict, hash=False)
+    scans: Mapping[Digest, LayerScan] = field(default_factory=dict, hash=False)
+
+    def __bool__(self) -> bool:
+        """Whether anything is known."""
+        return bool(self.contents or self.scans)
+
+    def of(self, image: Image) -> LayerFacts:
+        """Returns what is known of the layers of one image."""
+        ours = {each.layer.diff_id for each in image.layers}
+        return LayerFacts(
+            {diff_id: each for diff_id, each in self.contents.items() if diff_id in ours},
+            {diff_id: each for diff_id, each in self.scans.items() if diff_id in ours},
+        )
+
+
+def contents_artifact(subject: Descriptor, facts: LayerFacts, signer: Signer | None) -> Artifact:
     """Returns the artifact of an image; a signed attestation if there is a signer.
 
     Args:
         subject: The image.
-        contents: The contents of its layers by diff id.
+        facts: What is known of its layers.
         signer: The key.
     """
-    value = {"layers": {str(diff_id): contents[diff_id].json() for diff_id in sorted(contents, key=str)}}
+    value = {"layers": _by_name(facts.contents)} | ({_SCANS: _by_name(facts.scans)} if facts.scans else {})
     if signer is not None:
         return statements.attest(subject, PREDICATE, value, signer)
     data = canonical_json(value)
     return make_referrer(subject, KIND, Literal(b"".join(codec.zstd().encode([data], len(data))), KIND))
 
 
-def read_contents(found: Found, image: Image, key: PublicKey | None) -> dict[Digest, LayerContents]:
-    """Reads the contents of an image's layers from the artifacts beside it.
+def _by_name(values: Mapping[Digest, LayerContents] | Mapping[Digest, LayerScan]) -> dict[str, object]:
+    return {str(diff_id): values[diff_id].json() for diff_id in sorted(values, key=str)}
+
+
+def read_contents(found: Found, image: Image, key: PublicKey | None) -> LayerFacts:
+    """Reads what is known of an image's layers from the artifacts beside it.
 
     Args:
         found: The image, with the artifacts beside it.
-        image: Its layers; contents of other layers are dropped.
+        image: Its layers; what is said of other layers is dropped.
         key: If given, only artifacts with a signature of this key count.
 
     Returns:
-        The contents by diff id; empty if an artifact is faulty.
+        What is known; nothing if an artifact is faulty.
     """
     subject = image.manifest.descriptor.digest
     unpack = _plain if key is None else _verified(key, subject)
-    contents: dict[Digest, LayerContents] = {}
+    contents, scans = dict[Digest, LayerContents](), dict[Digest, LayerScan]()
     try:
         for artifact in found.about(subject, _signed if key is not None else _unsigned):
             if artifact.subject == subject:
-                contents |= parse(unpack(_stored(artifact)))
+                facts = parse(unpack(_stored(artifact)))
+                contents, scans = {**contents, **facts.contents}, {**scans, **facts.scans}
     except CrateError:
-        return {}
-    ours = {layer.layer.diff_id for layer in image.layers}
-    return {diff_id: each for diff_id, each in contents.items() if diff_id in ours}
+        return LayerFacts()
+    return LayerFacts(contents, scans).of(image)
 
 
 def _unsigned(entry: Descriptor) -> bool:
@@ -111,13 +151,16 @@ def _verified(key: PublicKey, subject: Digest) -> Callable[[bytes], object]:
     return unpack
 
 
-def parse(value: object) -> dict[Digest, LayerContents]:
-    """Parses the document of an artifact, and returns the contents of layers by diff id.
+def parse(value: object) -> LayerFacts:
+    """Parses the document of an artifact.
 
     Raises:
         IntegrityError: It is malformed.
     """
-    layers = value.get("layers") if isinstance(value, dict) else None
-    if not isinstance(layers, dict):
+    layers, scans = (value.get("layers"), value.get(_SCANS, {})) if isinstance(value, dict) else (None, None)
+    if not isinstance(layers, dict) or not isinstance(scans, dict):
         raise IntegrityError("the artifact with the contents of layers lists no layers")
-    return {Digest.parse(diff_id): LayerContents.parse(each) for diff_id, each in islice(layers.items(), 1000)}
+    return LayerFacts(
+        {Digest.parse(diff_id): LayerContents.parse(each) for diff_id, each in islice(layers.items(), MAX_LISTED)},
+        {Digest.parse(diff_id): LayerScan.parse(each) for diff_id, each in islice(scans.items(), MAX_LISTED)},
+    )

@@ -16,6 +16,7 @@ from modelcrate.config import Config
 from modelcrate.images.image import ImageLayer
 from modelcrate.images.previous import Previous
 from modelcrate.net.keyed_lock import KeyedLock
+from modelcrate.resolve import scan
 from modelcrate.security.sbom import contents_artifact
 from modelcrate.security.sbom.contents import LayerContents
 from modelcrate.security.sbom.layer_scan import NO_FACTS, KnownFacts, is_local, scan_layer
@@ -25,6 +26,7 @@ from modelcrate_layers.records import read_record, write_record
 from modelcrate_layers.store import as_machine_error
 
 if TYPE_CHECKING:
+    from modelcrate.resolve.scan import LayerScan
     from modelcrate.security.signing.keys import PublicKey
 
 VERSION = 6
@@ -77,6 +79,36 @@ def gather_contents(
     return found
 
 
+def recall_scans(layers: Iterable[ImageLayer], config: Config, key: PublicKey | None = None) -> dict[Digest, LayerScan]:
+    """Returns the scans of layers by diff id that this machine knows; with a key those alone that were made here."""
+    folders = (scan.READ,) if key is not None else (scan.READ, scan.RECEIVED)
+    found = ((each, scan.recall(each, config.cache, folder)) for each in layers for folder in reversed(folders))
+    return {each.layer.diff_id: known for each, known in found if known is not None}
+
+
+def receive_scans(
+    layers: Sequence[ImageLayer], config: Config, earlier: Sequence[Previous], key: PublicKey | None = None
+) -> dict[Digest, LayerScan]:
+    """Returns the scans of layers by diff id that stand beside earlier images.
+
+    Args:
+        layers: The layers of a base.
+        config: Names the cache, in which scans are kept, unless there is a key.
+        earlier: The images.
+        key: If given, only artifacts with a signature of this key are used.
+    """
+    found = recall_scans(layers, config) if key is None else {}
+    missing = {each.layer.diff_id: each for each in layers if each.layer.diff_id not in found}
+    for each in earlier:
+        if each.found is not None and any(layer.layer.diff_id in missing for layer in each.image.layers):
+            scans = contents_artifact.read_contents(each.found, each.image, key).scans
+            for diff_id in scans.keys() & missing.keys():
+                found[diff_id], layer = scans[diff_id], missing.pop(diff_id)
+                if key is None:
+                    scan.remember(layer, scans[diff_id], config.cache, scan.RECEIVED)
+    return found
+
+
 def _scan_once(layer: ImageLayer, config: Config, known_facts: KnownFacts) -> LayerContents:
     """Reads a layer, and remembers its contents. Of several threads that want the same layer, one reads it."""
     diff_id = layer.layer.diff_id
@@ -96,7 +128,7 @@ def _from_earlier(
     for each in earlier:
         shared = {layer.layer.diff_id for layer in each.image.layers}.intersection(missing) - found.keys()
         if shared and each.found is not None:
-            contents = contents_artifact.read_contents(each.found, each.image, key)
+            contents = contents_artifact.read_contents(each.found, each.image, key).contents
             found |= {diff_id: contents[diff_id] for diff_id in shared & contents.keys()}
     return found
 
