@@ -7,30 +7,29 @@ from dataclasses import field, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple
 
-from modelcrate.config import Config
 from modelcrate.events import Emit, Event, Notice, time_step
-from modelcrate.images.image import ImageLayer, image_label
+from modelcrate.images.image import image_label
 from modelcrate.images.previous import Previous
-from modelcrate.images.reference import Reference, split_tag
+from modelcrate.images.reference import split_tag
 from modelcrate.pipeline import compose
 from modelcrate.pipeline.autoserve import check_model_versions, complete, read_models
 from modelcrate.pipeline.checks import check
 from modelcrate.pipeline.choose_models import choose_models
+from modelcrate.pipeline.earlier_images import EarlierImages, Images, RepositoryOutput
 from modelcrate.pipeline.import_guard import check_imports
 from modelcrate.pipeline.locking import read_fitting_lock
 from modelcrate.pipeline.plan import KnownLayers, Plan, plan
 from modelcrate.pipeline.request import Request
-from modelcrate.pipeline.reuse import find_previous, missing_layers
+from modelcrate.pipeline.reuse import missing_layers
 from modelcrate.project.values import Project
 from modelcrate.resolve.lock import Lock, Pins
 from modelcrate.resolve.world import Resolved, World, resolve
 from modelcrate.security.scan.guard import pass_gates
-from modelcrate.transports import store
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Output
-from modelcrate_layers.content import Digest, Platform
+from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import UserError, placed
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange
@@ -38,7 +37,6 @@ from modelcrate_layers.tar.sources import FileRange
 if TYPE_CHECKING:
     from modelcrate.modelfiles.facts import ModelFacts
     from modelcrate.pipeline.shared_layers import SharedLayers
-    from modelcrate.resolve.scan import LayerScan
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +100,6 @@ class Prepared:
         layers = [each for plan in self.all_plans for each in plan.layers]
         new = sum(each.new for each in layers)
         return f"<plan of {self.request.project.name}: {len(layers)} layer{'s' * (len(layers) != 1)}, {new} new>"
-
-
-@runtime_checkable
-class RepositoryOutput(Protocol):
-    """An output that puts images into a repository of a registry."""
-
-    @property
-    def reference(self) -> Reference:
-        """The reference that the image gets in the registry."""
 
 
 def prepare(request: Request, connections: Connections, emit: Emit, *, fetch_models: bool = False) -> Prepared:
@@ -192,19 +181,18 @@ def _prepare(request: Request, connections: Connections, emit: Emit, *, fetch_mo
         completed = complete(chosen, folder, config)
         project = completed.project
         request = replace(request, project=project)
+        earlier = EarlierImages(request, connections, emit)
         files = compose.list_files(project, folder, registered, chosen.hub)
         passed = pass_gates(project, folder, compose.scan_parts(project, folder, files), config, registered)
         _notify(emit, chosen.notices, completed.notices, files.notices, passed.warned)
         lock = read_fitting_lock(request, files, emit) if request.use_lock else None
-        earlier = _previous(request, connections, emit)
-        received = _ReceivedScans(request, config, earlier)
-        world = resolve(project, folder, connections, datetime.now(UTC), lock, emit, received)
+        world = resolve(project, folder, connections, datetime.now(UTC), lock, emit, earlier.scans)
         models = read_models(completed, folder, registered, config, files.by_model, passed.facts)
         _notify(emit, check_model_versions(completed, models, world, connections))
         _notify(emit, check_imports(project, folder, files, models, world, config.home, bool(completed.needs)))
         _check_base(request, world, connections, emit)
     with time_step("plan", timings, emit):
-        planned = _plan_layers(request, world, files, earlier, connections, emit)
+        planned = _plan_layers(request, world, files, earlier.images(), connections, emit)
     if request.limit is not None:
         from modelcrate.pipeline.size_limit import check_plans
 
@@ -219,35 +207,11 @@ class _Planned(NamedTuple):
     shared: SharedLayers | None
 
 
-_Earlier = Mapping[Platform, Sequence[Previous]]
-
-
-@dataclass(frozen=True, slots=True)
-class _ReceivedScans:
-    """Scans of the base's layers that stand beside earlier images: they spare a fresh machine the base itself.
-
-    They are believed as the keys of layers are: a build that signs takes those of its own key, and one that believes nothing takes none.
-    """
-
-    request: Request
-    config: Config
-    earlier: _Earlier
-
-    def __call__(self, platform: Platform, layers: Sequence[ImageLayer]) -> Mapping[Digest, LayerScan]:
-        earlier = () if self.request.paranoid else self.earlier.get(platform, ())
-        if not earlier:
-            return {}
-        from modelcrate.security.sbom.layer_contents import receive_scans
-
-        signer = self.request.attestations.signer
-        return receive_scans(layers, self.config, earlier, signer.public if signer is not None else None)
-
-
 def _plan_layers(
     request: Request,
     world: World,
     files: compose.Files,
-    earlier: _Earlier,
+    earlier: Images,
     connections: Connections,
     emit: Emit,
 ) -> _Planned:
@@ -279,21 +243,6 @@ def limit_way_out(request: Request, world: World) -> str:
     return f"without CUDA: {way}" if way else ""
 
 
-def reuse_addresses(request: Request, connections: Connections) -> tuple[str | Reference, ...]:
-    """Returns the images whose layers may be taken: those that are pushed to and those in `cache_from`.
-
-    Where nothing is pushed, the image that the local store has under the project's name comes last.
-    """
-    if not request.reuse:
-        return ()
-    pushed: tuple[str | Reference, ...] = tuple(
-        each.reference for each in request.outputs if isinstance(each, RepositoryOutput)
-    )
-    named = (*pushed, *request.cache_from)
-    name = request.project.name
-    return named if pushed or store.find(name, connections.config) is None else (*named, name)
-
-
 def _plans(
     project: Project,
     world: World,
@@ -313,13 +262,6 @@ def _plans(
         )
         for each in world.platforms
     )
-
-
-def _previous(request: Request, connections: Connections, emit: Emit) -> dict[Platform, tuple[Previous, ...]]:
-    addresses = reuse_addresses(request, connections)
-    return {
-        each: find_previous(addresses, each, connections, emit, request.variant) for each in request.project.platforms
-    }
 
 
 def _check_base(request: Request, world: World, connections: Connections, emit: Emit) -> None:
