@@ -5,6 +5,7 @@ A pin names no host. A wheelhouse, any index or the cache may serve the file wit
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
+from modelcrate.home.result_cache import ResultCache
 from modelcrate.net.download import WORKERS, Download, Downloader
 from modelcrate.resolve.locked import exact_lines, hashes_of
 from modelcrate.resolve.pinned import PinnedWheel
@@ -23,10 +25,16 @@ from modelcrate.resolve.target import Target
 from modelcrate.resolve.uv import Index, Uv, for_exact_versions
 from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.errors import CrateError, LockedError, RegistryError, UserError
+from modelcrate_layers.layer_cache import settled
 from modelcrate_layers.packages.wheel import Wheel
 from modelcrate_layers.packages.wheel import read as read_wheel
+from modelcrate_layers.tar.sources import FileRange
+from modelcrate_layers.tar.tree import file
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+
+VERSION = 1
+"""Raised when more is refused in a wheel: those that were good before are then looked at again."""
 
 __all__ = ["Index", "PinnedWheel", "Requirements", "Target", "Uv", "cached", "fetch_wheels", "locate", "lock_wheels"]
 
@@ -57,7 +65,7 @@ def lock_wheels(
     lines = _lacking(read.lines, locked)
     projects = [file for file in requirements.files if file.suffix == ".toml"]
     if not lines and not projects:
-        return _checked(_reachable((each for each in locked if each.name not in there), index, uv))
+        return _checked(_reachable((each for each in locked if each.name not in there), index, uv), uv)
     with scratch_folder() as scratch:
         given = [*projects, *_written(scratch / "dependencies", lines)]
         limits = [*read.constraints, *_exactly(locked), *(f"{name}=={version}" for name, version in there.items())]
@@ -69,18 +77,27 @@ def lock_wheels(
     locked = tuple(each for each in locked if each.name not in there)
     names = {*there, *(each.name for each in locked)}
     added = [each for each in found if each.name not in names]
-    return _checked(_reachable(sorted([*locked, *added], key=lambda each: each.name), index, uv))
+    return _checked(_reachable(sorted([*locked, *added], key=lambda each: each.name), index, uv), uv)
 
 
-def _checked(pinned: tuple[PinnedWheel, ...]) -> tuple[PinnedWheel, ...]:
-    """Returns the wheels. Those on this machine are looked at as a build looks at them, so that a lock names none that no build takes."""
+def _checked(pinned: tuple[PinnedWheel, ...], uv: Uv) -> tuple[PinnedWheel, ...]:
+    """Returns the wheels. Those on this machine are looked at as a build looks at them, so that a lock names none that no build takes.
+
+    One that was good is not looked at again while its file has the same stamp.
+    """
     from modelcrate.net.urls import local_path
 
+    good = ResultCache(uv.cache.with_name("good-wheels"))
     for each in pinned:
         for url in each.urls:
             path = local_path(url)
             if url.startswith("file://") and path.is_file():
-                _check_wheel(path, each.name)
+                source = FileRange.of_file(str(path))
+                question = [VERSION, each.name, source.path, *source.stamp]
+                if good.get(question) is None:
+                    _check_wheel(path, each.name)
+                    if settled([file(os.fsencode(path), source)]):
+                        good.put(question, b"")
     return pinned
 
 

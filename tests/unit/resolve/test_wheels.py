@@ -14,6 +14,7 @@ import pytest
 
 from modelcrate.net.config import HttpConfig
 from modelcrate.net.download import Downloader
+from modelcrate.resolve import wheels
 from modelcrate.resolve.locked import LockedPackage, LockedPackages
 from modelcrate.resolve.uv import UvLock
 from modelcrate.resolve.wheels import (
@@ -38,8 +39,10 @@ from modelcrate_layers.errors import (
     UserError,
 )
 from modelcrate_layers.kinds.wheels import wheel_layers
+from modelcrate_layers.packages.wheel import Wheel
 from support.index import PackageIndex, serve
-from support.wheels import filename, sdist_bytes, wheel_bytes
+from support.small_projects import wait_until_trusted
+from support.wheels import filename, make_wheel, sdist_bytes, wheel_bytes
 
 TARGET = Target("3.11", "amd64", (2, 36))
 NATIVE = ("cp311-cp311-manylinux_2_28_x86_64", "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64")
@@ -253,6 +256,27 @@ def test_a_wheel_of_a_wheelhouse_that_can_not_be_installed_is_named(
     with pytest.raises(fault, match=words) as caught:
         lock_wheels(Requirements((name,)), TARGET, Index(wheelhouse=tmp_path), offline(uv))
     assert filename(name, "1.0") in str(caught.value)
+
+
+def test_a_good_wheel_of_a_wheelhouse_is_looked_at_once_while_it_stays_as_it_is(
+    tmp_path: Path, uv: Uv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, looked = tmp_path / "house", list[str]()
+    file = Path(make_wheel(house, "toy", "1.0").path)
+    wait_until_trusted(house)
+    read = wheels.read_wheel
+
+    def counted(each: Wheel) -> object:
+        looked.append(each.name)
+        return read(each)
+
+    monkeypatch.setattr(wheels, "read_wheel", counted)
+    for _ in range(3):
+        lock_wheels(Requirements(("toy",)), TARGET, Index(wheelhouse=house), offline(uv))
+    assert looked == ["toy"]
+    file.write_bytes(file.read_bytes().replace(b".dist-info/RECORD", b".dist-info/RECARD"))
+    with pytest.raises(IntegrityError, match=r"has no toy-1\.0"):
+        lock_wheels(Requirements(("toy",)), TARGET, Index(wheelhouse=house), offline(uv))
 
 
 def test_offline_the_cache_is_enough_and_what_it_lacks_is_named(served: PackageIndex, uv: Uv) -> None:
