@@ -48,8 +48,11 @@ def main() -> int:
                 if target:
                     report.save(results, target)
         if not only or "serving" in only:
-            results["serving"] = serving.run(lab)
-            print(serving.page(results["serving"]))
+            try:
+                results["serving"] = serving.run(lab)
+                print(serving.page(results["serving"]))
+            except Lacking as why:
+                print(f"serving: not measured: {why}\n", flush=True)
     if not only or "simulation" in only:
         results["simulation"] = simulation.page(simulation.run(lab.scaled(simulation.IMAGES, 10)))
         print(results["simulation"])

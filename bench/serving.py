@@ -22,7 +22,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.lab import REPOSITORY, Lab
+from uv import find_uv_bin
+
+from bench.lab import REPOSITORY, Lab, Lacking
 from support.ports import free_port
 
 CLIENTS = (1, 8, 64)
@@ -183,7 +185,13 @@ class Shot:
 
 
 def run(lab: Lab) -> dict[str, Any]:
-    """Measures all servers that can be had here."""
+    """Measures all servers that can be had here.
+
+    Raises:
+        Lacking: wrk is not installed, or our own server does not start.
+    """
+    if shutil.which("wrk") is None:
+        raise Lacking("wrk is not installed")
     with ExitStack() as stack:
         running: dict[str, tuple[Contender, int, Path]] = {}
         missing = []
@@ -195,6 +203,8 @@ def run(lab: Lab) -> dict[str, Any]:
                 missing.append(f"{contender.name}: {why}")
                 continue
             running[contender.name] = contender, port, folder
+        if "modelcrate" not in running:
+            raise Lacking("; ".join(missing))
         shots: dict[str, dict[int, list[Shot]]] = {name: {count: [] for count in CLIENTS} for name in running}
         for turn in range(lab.runs + 1):
             for count in CLIENTS:
@@ -256,8 +266,9 @@ def _environment(packages: Sequence[str], lab: Lab) -> Path:
     place = lab.downloads / "environments" / re.sub(r"[^\w.=-]+", "_", ",".join(packages))
     if not (place / "done").exists():
         shutil.rmtree(place, ignore_errors=True)
-        subprocess.run(["uv", "venv", "-q", place], check=True)
-        subprocess.run(["uv", "pip", "install", "-q", "--python", place / "bin/python", *packages], check=True)
+        uv = find_uv_bin()
+        subprocess.run([uv, "venv", "-q", place], check=True)
+        subprocess.run([uv, "pip", "install", "-q", "--python", place / "bin/python", *packages], check=True)
         (place / "done").touch()
     return place / "bin"
 
