@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -93,6 +93,11 @@ class ScannedFile:
     loader: str = ""
     version: str = ""
 
+    def json(self) -> dict[str, str]:
+        """Returns the value as JSON, without what is empty: nearly all files are modules."""
+        more = (("target", self.target), ("loader", self.loader), ("version", self.version))
+        return {"path": self.path, "kind": self.kind, **{name: value for name, value in more if value}}
+
 
 @dataclass(frozen=True, slots=True)
 class LayerScan:
@@ -109,7 +114,7 @@ class LayerScan:
 
     def json(self) -> dict[str, Any]:
         """Returns the value as JSON."""
-        return {"files": [asdict(each) for each in self.files], "hidden": list(self.hidden), "tar-size": self.tar_size}
+        return {"files": [each.json() for each in self.files], "hidden": list(self.hidden), "tar-size": self.tar_size}
 
     @classmethod
     def parse(cls, value: object) -> LayerScan:
@@ -123,7 +128,7 @@ class LayerScan:
                 files, hidden = tuple(map(_parse_file, value["files"])), tuple(map(_text, value["hidden"]))
                 if len(files) <= MAX_FILES and len(hidden) <= MAX_HIDDEN:
                     return cls(files, hidden, int(value["tar-size"]))
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             pass
         raise IntegrityError("the scan of a layer is malformed")
 
@@ -186,9 +191,15 @@ def recall(layer: ImageLayer, cache: Path, folder: str = READ) -> LayerScan | No
     if (data := read_record(cache / folder, _name(layer))) is None:
         return None
     try:
-        return LayerScan.parse(parse_object(data))
+        return _parse_once(data)
     except CrateError:
         return None
+
+
+@lru_cache(64)
+def _parse_once(data: bytes) -> LayerScan:
+    """Projects have their base in common."""
+    return LayerScan.parse(parse_object(data))
 
 
 def path_in_root(name: bytes, where: str) -> bytes:
@@ -210,8 +221,8 @@ def path_in_root(name: bytes, where: str) -> bytes:
 
 
 def _parse_file(value: Any) -> ScannedFile:
-    path, target, loader, version = (_text(value[name]) for name in ("path", "target", "loader", "version"))
-    return ScannedFile(path, _KINDS[value["kind"]], target, loader, version)
+    target, loader, version = (_text(value.get(name, "")) for name in ("target", "loader", "version"))
+    return ScannedFile(_text(value["path"]), _KINDS[value["kind"]], target, loader, version)
 
 
 def _text(value: object) -> str:

@@ -283,6 +283,7 @@ def test_of_layers_that_others_have_scanned_nothing_is_fetched(tmp_path: Path) -
     "change",
     [
         {"files": [{"path": "a"}]},
+        {"files": ["a"]},
         {"files": [{"path": 1, "kind": "file", "target": "", "loader": "", "version": ""}]},
         {"files": [{"path": "a", "kind": "device", "target": "", "loader": "", "version": ""}]},
         {"files": "abc"},
