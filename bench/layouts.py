@@ -1,9 +1,12 @@
-"""OCI layouts whose layers are opaque bytes, for whoever pushes them."""
+"""OCI layouts whose layers are tars of one file that does not shrink, for whoever pushes them."""
 
 from __future__ import annotations
 
 import hashlib
 import random
+import tarfile
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from bench.corpora import PIECE
@@ -11,14 +14,20 @@ from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, ca
 
 
 def layer(path: Path, size: int, rng: random.Random) -> Descriptor:
-    """A file of that many random bytes, and its descriptor."""
-    digest = hashlib.sha256()
+    """A tar of a file of that many random bytes, and its descriptor."""
+    member = tarfile.TarInfo("srv/noise")
+    member.size = size
+    digest, total = hashlib.sha256(), 0
     with path.open("wb") as file:
-        for start in range(0, size, PIECE):
-            piece = rng.randbytes(min(PIECE, size - start))
+        for piece in chain([member.tobuf()], _noise(size, rng), [bytes(-size % 512 + 1024)]):
             digest.update(piece)
-            file.write(piece)
-    return Descriptor(MediaType.LAYER, Digest("sha256", digest.hexdigest()), size)
+            total += file.write(piece)
+    return Descriptor(MediaType.LAYER, Digest("sha256", digest.hexdigest()), total)
+
+
+def _noise(size: int, rng: random.Random) -> Iterator[bytes]:
+    for start in range(0, size, PIECE):
+        yield rng.randbytes(min(PIECE, size - start))
 
 
 def layout(folder: Path, count: int, size: int, seed: int = 5) -> None:
