@@ -23,9 +23,12 @@ def corpus(place: Place) -> None:
 
 
 def warmed(place: Place) -> None:
-    """The memory of an earlier build; blobs are linked, for they never change."""
+    """The memory of an earlier build on this machine. Blobs are linked, for they never change; what is remembered of them is not believed in a copy,
+    so it is built once.
+    """
     for each in (place.corpus / "warm").iterdir():
         subprocess.run(["cp", "-al", str(each), str(place.home / "modelcrate")], check=True)
+    place.lab.run(_build(place), home=place.home)
 
 
 def pushed(place: Place) -> None:

@@ -75,6 +75,7 @@ SAME = Race(
     (ratio("modelcrate", "skopeo", 0.5), only("modelcrate", "HEAD")),
     sixty,
     nothing,
+    note="The two GET ask what stands beside the image, for ours has bills of materials.",
 )
 
 
