@@ -66,6 +66,9 @@ _VERSIONS = (
 )
 """How the bytes of a file tell its version, by the file's name. A program of Python's does not tell it; its header does."""
 
+_TOLD = re.compile(r"(?:ld-[a-z0-9_.-]+\.so\.[0-9])? (?:[0-9]{1,2}\.[0-9]{1,2}(?:\.[0-9a-z]{1,8})?)?")
+"""A loader and a version, as they are read, or nothing."""
+
 _OVERLAP = 256
 _WHITEOUT, _OPAQUE = b".wh.", b".wh..wh..opq"
 
@@ -221,8 +224,13 @@ def path_in_root(name: bytes, where: str) -> bytes:
 
 
 def _parse_file(value: Any) -> ScannedFile:
+    """Parses a file that others have found. It has to be one that a scan keeps, with what a scan reads in it."""
+    path, kind = _text(value["path"]), _KINDS[value["kind"]]
     target, loader, version = (_text(value.get(name, "")) for name in ("target", "loader", "version"))
-    return ScannedFile(_text(value["path"]), _KINDS[value["kind"]], target, loader, version)
+    kept = (_MODULE,) if kind == "module" else (_INTERESTING, _FOLDER_LINK) if kind == "link" else (_INTERESTING,)
+    if not any(each.fullmatch(path) for each in kept) or not _TOLD.fullmatch(f"{loader} {version}"):
+        raise ValueError(value)
+    return ScannedFile(path, kind, target, loader, version)
 
 
 def _text(value: object) -> str:
