@@ -57,10 +57,6 @@ _RESULTS = (
     ("readings", "readings"),
     ("entries", "entries"),
     ("builds", "builds"),
-    ("contents", "cache/contents"),
-    ("contents", "cache/told"),
-    ("choices", "cache/choices"),
-    ("scans", "cache/scans"),
     ("checked", "checked"),
     ("imports", "imports"),
     ("compatible", "compatible"),
@@ -109,12 +105,22 @@ def list_items(config: Config) -> list[StoredItem]:
     """Returns all items of the home."""
     home = config.home
     found = [*_store(config)]
-    for kind, folder in (*_DOWNLOADS, *_RESULTS, ("uploads", "uploads"), ("containers", "containers")):
+    others = (("uploads", "uploads"), ("containers", "containers"), *_other_results(config.cache))
+    for kind, folder in (*_DOWNLOADS, *_RESULTS, *others):
         found += [_item(kind, [path]) for path in _children(home / folder, deep=kind == "indexes")]
     mounted = read_mounts()
     trees = [path for path in _children(config.unpacked, deep=False) if path.is_dir() or path.suffix != MADE]
     free = [path for path in trees if str(path).encode() not in mounted]
     return [*found, *(_item("unpacked", [path, path.with_suffix(MADE)]) for path in free)]
+
+
+def _other_results(cache: Path) -> Iterator[tuple[str, str]]:
+    """Yields the folders of the cache that have no downloads, by their names: whatever is kept there can be found again."""
+    downloads = {Path(folder).parts[1] for _, folder in _DOWNLOADS if folder.startswith("cache/")}
+    with suppress(OSError):
+        for each in sorted(cache.iterdir()):
+            if each.is_dir() and each.name not in downloads:
+                yield each.name, str(each)
 
 
 def choose_items(found: Sequence[StoredItem], rules: PruneRules, now: float | None = None) -> list[StoredItem]:

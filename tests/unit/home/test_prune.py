@@ -149,3 +149,16 @@ def test_many_may_use_a_home_and_only_one_be_alone(tmp_path: Path) -> None:
         pass
     with exclusive_home_lock(tmp_path), pytest.raises(MachineError), exclusive_home_lock(tmp_path):
         pass
+
+
+def test_whatever_else_is_remembered_in_the_cache_goes_too(tmp_path: Path) -> None:
+    settings = Config(tmp_path / "home")
+    places = [
+        settings.cache / name for name in ("received-scans/a.5", "received-contents/b.6", "projects/c/toy.whl", "new/d")
+    ]
+    for place in places:
+        place.parent.mkdir(parents=True)
+        place.write_bytes(b"x")
+    assert {each.kind for each in list_items(settings)} == {"received-scans", "received-contents", "projects", "new"}
+    prune(settings, PruneRules(keep=0))
+    assert not any(place.exists() for place in places)
