@@ -25,6 +25,13 @@ ORIGINAL_ANNOTATION = "io.modelcrate.manifest"
 GOLDEN = "application/vnd.modelcrate.tests.v1+json"
 """The type of the artifact with golden requests. Its document names no image, and is mostly that of the image before."""
 
+ONCE_ANNOTATION = "io.modelcrate.once"
+"""Annotation of an artifact that an image has once: of those about one image with an equal value the newest counts, by CREATED_ANNOTATION. An image
+that is built again and again without a change would else have a statement of each build, and at last more artifacts than are read.
+"""
+
+CREATED_ANNOTATION = "org.opencontainers.image.created"
+
 MAX_ARTIFACTS = 100
 """Artifacts of one image that are read; an endless list is an attack (CVE-2023-46737)."""
 
@@ -149,13 +156,27 @@ def is_artifact_tag(tag: str) -> bool:
     return _ARTIFACT_TAG.fullmatch(tag) is not None
 
 
+def newest(entries: Iterable[Descriptor]) -> list[Descriptor]:
+    """Returns the entries of artifacts about one image without those that a newer one stands for. The order is kept."""
+    listed = list(entries)
+    last: dict[str | Digest, Descriptor] = {}
+    for each in sorted(listed, key=lambda one: one.annotations.get(CREATED_ANNOTATION, "")):
+        last[each.annotations.get(ONCE_ANNOTATION, each.digest)] = each
+    kept = {each.digest for each in last.values()}
+    return [each for each in listed if each.digest in kept]
+
+
 def merge_artifacts(artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
-    """Returns the artifacts without duplicates. Those with one tag are merged. The order is kept."""
+    """Returns the artifacts without duplicates, and without those that a newer one stands for. Those with one tag are merged. The order is kept."""
     found: dict[str, Artifact] = {}
+    about: dict[Digest | None, list[Descriptor]] = {}
     for each in artifacts:
         key = each.tag or str(each.manifest.descriptor.digest)
         found[key] = merge(found[key], each) if each.tag and key in found else each
-    return tuple(found.values())
+    for each in found.values():
+        about.setdefault(each.subject, []).append(each.descriptor)
+    kept = {one.digest for entries in about.values() for one in newest(entries)}
+    return tuple(each for each in found.values() if each.descriptor.digest in kept)
 
 
 def make_artifact_index(artifacts: Sequence[Artifact]) -> Literal:

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from modelcrate.config import Config
-from modelcrate.images.artifact import Artifact, make_referrer
+from modelcrate.images.artifact import CREATED_ANNOTATION, ONCE_ANNOTATION, Artifact, make_referrer
 from modelcrate.images.image import Copy, Image, Index, variants_of
 from modelcrate.images.previous import Previous
 from modelcrate.images.sources import Changes, is_sources, make_sources, read_sources
@@ -26,7 +26,7 @@ from modelcrate.security.sbom.layer_contents import gather_contents, recall_scan
 from modelcrate.security.sbom.layer_scan import KnownFacts
 from modelcrate.security.signing import statements
 from modelcrate.security.signing.naming import image_identity
-from modelcrate.security.signing.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SOURCES, SPDX
+from modelcrate.security.signing.statements import CYCLONEDX, IN_TOTO, NO_NOTES, PROVENANCE, SOURCES, SPDX
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
@@ -319,7 +319,10 @@ class _ArtifactMaker:
             ):
                 yield self._statement(subject, kind, value, media_type)
         if self.provenance is not None:
-            yield self._statement(subject, PROVENANCE, self.provenance, IN_TOTO)
+            by = self.signer.public.hint if self.signer is not None else "unsigned"
+            ended = str(self.provenance["runDetails"]["metadata"]["finishedOn"])
+            notes = {ONCE_ANNOTATION: f"provenance {by}", CREATED_ANNOTATION: ended}
+            yield self._statement(subject, PROVENANCE, self.provenance, IN_TOTO, notes)
 
     def layer_contents(self, image: Image, known: Mapping[Digest, LayerContents]) -> Iterator[Artifact]:
         """Yields the artifact with the contents of layers, for the next build."""
@@ -343,9 +346,16 @@ class _ArtifactMaker:
             told = {"artifact": str(sources.manifest.descriptor.digest)}
             yield statements.attest(image.manifest.descriptor, SOURCES, told, self.signer)
 
-    def _statement(self, subject: Descriptor, kind: str, value: dict[str, Any], media_type: str) -> Artifact:
-        """Returns a signed attestation; without a signer, the plain document."""
+    def _statement(
+        self,
+        subject: Descriptor,
+        kind: str,
+        value: dict[str, Any],
+        media_type: str,
+        notes: Mapping[str, str] = NO_NOTES,
+    ) -> Artifact:
+        """Returns a signed attestation; without a signer, the plain document. `notes` are annotations of it."""
         if self.signer is not None:
-            return statements.attest(subject, kind, value, self.signer)
+            return statements.attest(subject, kind, value, self.signer, notes)
         data = statements.statement(subject.digest, kind, value) if media_type == IN_TOTO else canonical_json(value)
-        return make_referrer(subject, media_type, Literal(data, media_type))
+        return make_referrer(subject, media_type, Literal(data, media_type), notes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from modelcrate.images.artifact import newest
 from modelcrate.images.reference import Reference, is_repository, is_tag
 from modelcrate.net.errors import ErrorResponse
 from modelcrate.net.messages import Response, follow
@@ -158,14 +159,18 @@ class Referrers:
         return [Descriptor.parse(one) for one in document["manifests"]]
 
     def _add_to_tag(self, ref: Reference, subject: Digest, descriptors: Sequence[Descriptor]) -> None:
-        """Reads the list, adds, writes it, and reads it again: there is no lock, so another writer may have been faster."""
+        """Reads the list, adds, writes it, and reads it again: there is no lock, so another writer may have been faster.
+
+        What a new entry stands for is not listed any more (see `newest`).
+        """
         listed = self._by_tag(ref, subject)
         for _ in range(RACES):
-            if not (missing := _missing(descriptors, listed)):
+            wanted = newest([*listed, *_missing(descriptors, listed)])
+            if not _missing(wanted, listed):
                 return
-            self._write(ref, subject, [*listed, *missing])
+            self._write(ref, subject, wanted)
             listed = self._by_tag(ref, subject)
-        if _missing(descriptors, listed):
+        if _missing(newest([*listed, *_missing(descriptors, listed)]), listed):
             raise RegistryError("another writer kept changing the list of referrers", where=str(ref), hint="try again")
 
     def _write(self, ref: Reference, subject: Digest, entries: list[Descriptor]) -> None:

@@ -18,6 +18,7 @@ from modelcrate.images.artifact import (
     Artifact,
     make_digest_tag,
     merge,
+    newest,
     read_artifact,
 )
 from modelcrate.images.image import Deliverable, variants_of
@@ -282,7 +283,7 @@ class RegistryCollection:
             IntegrityError: There are more than MAX_ARTIFACTS.
         """
         if (listed := self._listed.get(digest)) is None:
-            listed = self._listed[digest] = self.client.referrers(self.reference.at(digest))
+            listed = self._listed[digest] = newest(self.client.referrers(self.reference.at(digest)))
         if len(listed) > MAX_ARTIFACTS:
             raise IntegrityError(f"has more than {MAX_ARTIFACTS} artifacts of one image", where=self.where)
         manifests = [each for each in listed if each.media_type == MediaType.MANIFEST]

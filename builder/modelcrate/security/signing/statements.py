@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from modelcrate.images.artifact import Artifact, make_digest_tag, make_referrer, make_tagged
@@ -29,6 +30,7 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 STATEMENTS = (STATEMENT, "https://in-toto.io/Statement/v0.1")
 SIGNED = "https://sigstore.dev/cosign/sign/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
+NO_NOTES: Mapping[str, str] = MappingProxyType({})
 SPDX = "https://spdx.dev/Document"
 CYCLONEDX = "https://cyclonedx.org/bom"
 SOURCES = "urn:modelcrate:sources:v1"
@@ -101,10 +103,17 @@ def parse_statement(data: bytes) -> Statement:
     return Statement(kind, predicate if isinstance(predicate, dict) else {}, found)
 
 
-def attest(subject: Descriptor, predicate_type: str, predicate: Mapping[str, Any], signer: Signer) -> Artifact:
-    """Returns a signed statement as a sigstore bundle that refers to the image."""
+def attest(
+    subject: Descriptor,
+    predicate_type: str,
+    predicate: Mapping[str, Any],
+    signer: Signer,
+    notes: Mapping[str, str] = NO_NOTES,
+) -> Artifact:
+    """Returns a signed statement as a sigstore bundle that refers to the image. `notes` are more annotations of it."""
     payload = statement(subject.digest, predicate_type, predicate)
-    return make_referrer(subject, BUNDLE, Literal(bundle(payload, signer), BUNDLE), _notes(predicate_type))
+    annotations = {**_notes(predicate_type), **notes}
+    return make_referrer(subject, BUNDLE, Literal(bundle(payload, signer), BUNDLE), annotations)
 
 
 def bundle(payload: bytes, signer: Signer) -> bytes:

@@ -1,0 +1,94 @@
+"""An image that is built again and again without a change: of its provenance the newest stands beside it, and not one of each build."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from modelcrate.config import Config
+from modelcrate.images.artifact import CREATED_ANNOTATION, ONCE_ANNOTATION, Artifact, newest
+from modelcrate.security.signing import keys
+from modelcrate.transports.addresses import find
+from modelcrate.transports.connections import Connections
+from modelcrate_layers.content import Descriptor, Digest, MediaType
+from support import real_registry
+from support.command import Crate
+from support.small_projects import write_project
+from support.validator import assert_valid_found
+
+NOTE = "dev.sigstore.bundle.predicateType"
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if why := real_registry.missing():
+        pytest.skip(why)
+    with real_registry.running(tmp_path_factory.mktemp("registry")) as running:
+        yield running.host
+
+
+def beside(address: str, home: Path) -> tuple[Artifact, ...]:
+    found = find(address, Connections(Config(home)))
+    assert_valid_found(found)
+    return tuple(found.attached())
+
+
+def kinds(artifacts: tuple[Artifact, ...]) -> Counter[str]:
+    return Counter(each.descriptor.annotations.get(NOTE, each.tag.rpartition(".")[2]) for each in artifacts)
+
+
+@pytest.mark.parametrize("output", ["registry:{host}/team/again:1", "oci:{folder}/out:1", "store:again:1"])
+def test_the_newest_provenance_of_each_key_counts(output: str, host: str, tmp_path: Path) -> None:
+    project = write_project(
+        tmp_path / "p", "name: again\nbase: scratch\ncommand: [x]\nmodels: [{path: m.bin, name: m, version: 1}]\n"
+    )
+    (project / "m.bin").write_bytes(b"weights")
+    for name in ("one", "two"):
+        keys.write_pair(tmp_path / name, None)
+    (tmp_path / "home").mkdir()
+    crate, target = Crate.at(tmp_path / "home"), output.format(host=host, folder=tmp_path)
+    address = target.removeprefix("store:")
+
+    def build(key: str) -> tuple[Artifact, ...]:
+        crate("build", project, "-o", target, "--sign", tmp_path / f"{key}.key").succeeded()
+        return beside(address, crate.home)
+
+    first = build("one")
+    time.sleep(1.1)  # its times are in seconds
+    second = build("one")
+    assert kinds(second) == kinds(first)
+    ended = [
+        max(each.descriptor.annotations.get(CREATED_ANNOTATION, "") for each in artifacts)
+        for artifacts in (first, second)
+    ]
+    assert ended[0] < ended[1]
+    both = kinds(build("two"))
+    assert both["https://slsa.dev/provenance/v1"] == 2 * kinds(first)["https://slsa.dev/provenance/v1"], (
+        "another key's stays"
+    )
+    for key in ("one", "two"):
+        crate("verify", address, "--key", tmp_path / f"{key}.pub").succeeded()
+
+
+def entry(content: bytes, once: str | None = None, created: str | None = None) -> Descriptor:
+    notes = {ONCE_ANNOTATION: once, CREATED_ANNOTATION: created}
+    annotations = {name: value for name, value in notes.items() if value is not None}
+    return Descriptor(MediaType.MANIFEST, Digest.of(content), len(content), annotations)
+
+
+def test_of_equal_values_the_newest_counts_and_nothing_else_is_touched() -> None:
+    others = [entry(b"a"), entry(b"b", created="2030-01-01T00:00:00Z")]
+    old, new = entry(b"1", "p k", "2026-01-01T00:00:00Z"), entry(b"2", "p k", "2026-01-02T00:00:00Z")
+    assert newest([old, *others, new]) == [*others, new]
+    assert newest([new, *others, old]) == [new, *others]
+    assert newest([entry(b"1", "p k"), new]) == [new]
+    assert newest([old, entry(b"3", "p other", "2020-01-01T00:00:00Z")]) == [
+        old,
+        entry(b"3", "p other", "2020-01-01T00:00:00Z"),
+    ]
+    mine = entry(b"signature")
+    assert newest([mine, entry(b"x", str(mine.digest), "9999")]) == [mine, entry(b"x", str(mine.digest), "9999")]
