@@ -15,6 +15,7 @@ from fuzz import images, server
 from modelcrate.bundles.bundle import Bundle
 from modelcrate.bundles.inventory import read_inventory
 from modelcrate.bundles.notes import NOTES
+from modelcrate.events import ignore_event
 from modelcrate.images.artifact import read_artifact_index, read_layers
 from modelcrate.images.reference import Reference, is_registry
 from modelcrate.maintenance.advisories import read_advisories
@@ -38,8 +39,10 @@ from modelcrate.registry.tokens import parse_token, token_request
 from modelcrate.resolve.debian.packages import Packages
 from modelcrate.resolve.debian.release import Freshness, _date, _files, keyring_of, read_release
 from modelcrate.resolve.debian.releases import known_release
+from modelcrate.resolve.find_python import Look, Wanted, find_python
 from modelcrate.resolve.lock import read_lock
 from modelcrate.resolve.pylock import every, select
+from modelcrate.resolve.resolved_base import ResolvedBase
 from modelcrate.resolve.target import Target
 from modelcrate.security.sbom import contents_artifact, cyclonedx, spdx
 from modelcrate.security.sbom.installed import conda, debs
@@ -53,7 +56,7 @@ from modelcrate.security.signing.naming import image_identity
 from modelcrate.security.signing.policy import read_policy
 from modelcrate.workspace import manifest as model_manifest
 from modelcrate_layers.content import Descriptor, Digest, Literal, MediaType, parse_object
-from modelcrate_layers.errors import CrateError
+from modelcrate_layers.errors import CrateError, UserError
 from modelcrate_layers.packages import deb
 from modelcrate_layers.packages.pinned import Deb
 from modelcrate_layers.packages.venv import Venv
@@ -225,7 +228,10 @@ def descriptor(data: bytes) -> None:
 
 def contents(data: bytes) -> None:
     """What travels beside an image, and the bills of materials that are written from it."""
-    layers = tuple(contents_artifact.parse(parse_object(data)).values())
+    facts = contents_artifact.parse(parse_object(data))
+    with suppress(UserError):
+        find_python(ResolvedBase("told", {}, ()), Wanted(), Look.of(facts.scans.values()), ignore_event)
+    layers = tuple(facts.contents.values())
     made = Inventory(
         "demo",
         Descriptor(MediaType.MANIFEST, Digest.of(b""), 0),

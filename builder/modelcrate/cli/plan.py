@@ -7,7 +7,7 @@ import argparse
 from modelcrate.cli import build_options
 from modelcrate.cli.console import Console
 from modelcrate.pipeline.cost import cached_bytes, cost
-from modelcrate.pipeline.earlier_images import RepositoryOutput
+from modelcrate.pipeline.reuse import RepositoryOutput
 from modelcrate.render.text import plan_json, plan_text
 
 

@@ -17,12 +17,11 @@ from modelcrate.pipeline import compose
 from modelcrate.pipeline.autoserve import check_model_versions, complete, read_models
 from modelcrate.pipeline.checks import check
 from modelcrate.pipeline.choose_models import choose_models
-from modelcrate.pipeline.earlier_images import EarlierImages, Images, RepositoryOutput
 from modelcrate.pipeline.import_guard import check_imports
 from modelcrate.pipeline.locking import read_fitting_lock
 from modelcrate.pipeline.plan import KnownLayers, Plan, plan
 from modelcrate.pipeline.request import Request
-from modelcrate.pipeline.reuse import missing_layers
+from modelcrate.pipeline.reuse import EarlierImages, Images, RepositoryOutput, missing_layers
 from modelcrate.project.values import Project
 from modelcrate.resolve.lock import Lock, Pins
 from modelcrate.resolve.world import Resolved, World, resolve

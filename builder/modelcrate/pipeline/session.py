@@ -29,7 +29,6 @@ from modelcrate.images.image_config import BASE_DIGEST, BASE_NAME, EPOCH
 from modelcrate.images.sinks import Discard, EarlyUpload, Sink
 from modelcrate.pipeline import compose
 from modelcrate.pipeline.compatible import remember_checked, were_checked_together
-from modelcrate.pipeline.earlier_images import RepositoryOutput
 from modelcrate.pipeline.hash_tee import HashTee
 from modelcrate.pipeline.locking import check_models, make_lock, measured_models, own_models, remember_build
 from modelcrate.pipeline.pack import DEFAULT_TARGETS, Packer, PackTargets
@@ -37,7 +36,7 @@ from modelcrate.pipeline.plan import Plan
 from modelcrate.pipeline.prepare import Prepared, limit_way_out, prepare
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate.pipeline.request import PUSHED, Request, read_request
-from modelcrate.pipeline.reuse import contradictions
+from modelcrate.pipeline.reuse import RepositoryOutput, contradictions
 from modelcrate.resolve.lock import Lock
 from modelcrate.resolve.package_fetcher import PackageFetcher, supply
 from modelcrate.resolve.world import (

@@ -20,8 +20,7 @@ from modelcrate.project.values import (
     ScratchBase,
 )
 from modelcrate.resolve.lock import Pins
-from modelcrate.resolve.resolved_base import ResolvedBase
-from modelcrate.resolve.scan import ReceivedScans, no_scans, recall
+from modelcrate.resolve.resolved_base import ReceivedScans, ResolvedBase, no_scans
 from modelcrate.transports import oci
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Digest, Platform
@@ -84,6 +83,7 @@ def resolve_existing(
 
 def _with_sizes(below: ResolvedBase, cache: Path) -> ResolvedBase:
     """Returns the base with the sizes of the tars of those layers that were scanned: a manifest has none, and an archive needs them."""
+    from modelcrate.resolve.scan import recall
 
     def sized(each: ImageLayer) -> ImageLayer:
         if each.layer.tar_size >= 0 or (scanned := recall(each, cache)) is None:

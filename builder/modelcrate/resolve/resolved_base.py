@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modelcrate.images.image import ImageLayer
-from modelcrate_layers.content import Digest
+from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind
 
 if TYPE_CHECKING:
+    from modelcrate.resolve.scan import LayerScan
     from modelcrate_layers.packages.compiler import Compiler
+
+ReceivedScans: TypeAlias = "Callable[[Platform, Sequence[ImageLayer]], Mapping[Digest, LayerScan]]"
+"""Returns the scans of layers of a base, by diff id, that came with images of others; for as many of them as there are."""
 
 HIDING = {
     "PYTHONHOME": "Python would not find the packages of the image",
@@ -49,3 +53,8 @@ class ResolvedBase:
     reference: str = ""
     lacking: frozenset[str] = frozenset()
     compiler: Compiler | None = None
+
+
+def no_scans(_: Platform, __: Sequence[ImageLayer]) -> Mapping[Digest, LayerScan]:
+    """Returns none."""
+    return {}

@@ -1,13 +1,13 @@
 """Scans a layer of a base for what decides how Python runs on it: interpreters, their libraries, C libraries, links, and what the layer hides.
 
 A scan reads the whole layer, so its digest, its diff id and the paths of its members are checked by it. Scans are cached by the
-layer's digest, so a layer is read once on a machine. Those of a registry's base travel beside the images on it (`ReceivedScans`).
+layer's digest, so a layer is read once on a machine. Those of a registry's base travel beside the images on it (see `resolved_base.ReceivedScans`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from typing import Any, Literal
 from modelcrate.events import Emit, ignore_event, track_chunks
 from modelcrate.images.image import ImageLayer
 from modelcrate.net.keyed_lock import KeyedLock
-from modelcrate_layers.content import Digest, Platform, canonical_json, parse_object
+from modelcrate_layers.content import canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.read_ahead import read_ahead
@@ -134,15 +134,6 @@ class LayerScan:
         except (AttributeError, KeyError, TypeError, ValueError):
             pass
         raise IntegrityError("the scan of a layer is malformed")
-
-
-ReceivedScans = Callable[[Platform, Sequence[ImageLayer]], Mapping[Digest, LayerScan]]
-"""Returns the scans of layers of a base, by diff id, that came with images of others; for as many of them as there are."""
-
-
-def no_scans(_: Platform, __: Sequence[ImageLayer]) -> Mapping[Digest, LayerScan]:
-    """Returns none."""
-    return {}
 
 
 def scan(layer: ImageLayer, cache: Path, emit: Emit = ignore_event, *, held: bool = True) -> LayerScan:

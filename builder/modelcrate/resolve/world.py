@@ -22,8 +22,7 @@ from modelcrate.resolve.lock_inputs import lock_inputs
 from modelcrate.resolve.package_fetcher import PackageFetcher, Sources
 from modelcrate.resolve.pinned import PinnedWheel, Solved, python_of
 from modelcrate.resolve.requirements import Requirements
-from modelcrate.resolve.resolved_base import ResolvedBase
-from modelcrate.resolve.scan import ReceivedScans, no_scans
+from modelcrate.resolve.resolved_base import ReceivedScans, ResolvedBase, no_scans
 from modelcrate.resolve.target import Target
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Digest, Platform
