@@ -73,21 +73,16 @@ fi
 """
 _OVERRIDES = (
     "embedded-library",
-    "python3-script-but-no-python3-dep",
-    "package-installs-python-bytecode",
-    "unstripped-binary-or-object",
-    "hardening-no-pie",
-    "hardening-no-fortify-functions",
     "extra-license-file",
-    "script-not-executable",
-    "executable-not-elf-or-script",
-    "sharedobject-in-library-directory-missing-soname",
-    "library-not-linked-against-libc",
-    "shared-library-lacks-prerequisites",
-    "privacy-breach-generic",
-    "initial-upload-closes-no-bugs",
-    "no-manual-page",
+    "hardening-no-fortify-functions",
+    "unstripped-binary-or-object",
+    "unusual-interpreter",
 )
+"""What Debian's lintian finds in the wheels of others, which go in as they are."""
+
+
+_OF_INSTALLERS = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json")
+"""Files that installers keep for themselves. uv's has the time in it."""
 
 
 def build(folder: Path, architecture: str, constraints: str) -> Path:
@@ -156,11 +151,9 @@ def _files(tree: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(each for each in tree.rglob("*") if each.is_file()):
         name = path.relative_to(tree).as_posix()
         top = name.partition("/")[0]
-        if (top == "bin" and name != "bin/uv") or top == "share":
+        if (top == "bin" and name != "bin/uv") or top == "share" or name.startswith(f"{top}/tests/"):
             continue
-        if name.endswith(
-            (".dist-info/RECORD", ".dist-info/INSTALLER", ".dist-info/REQUESTED", ".dist-info/direct_url.json", ".pyi")
-        ):
+        if name.endswith((".pyi", *(f".dist-info/{each}" for each in _OF_INSTALLERS))):
             continue
         yield name, path.read_bytes()
 
@@ -200,7 +193,7 @@ def _copyright(files: Mapping[str, bytes]) -> Iterator[str]:
         "",
     )
     yield from ("Files: *", "Copyright: The modelcrate founders", "License: Apache-2.0", "")
-    yield from ("License: Apache-2.0", " On Debian systems its text is in /usr/share/common-licenses/Apache-2.0.", "")
+    yield from ("License: Apache-2.0", f" {_IN_DEBIAN}", "")
     for path, data in sorted(files.items()):
         if not path.endswith(".dist-info/METADATA") or "/modelcrate-" in path:
             continue
@@ -225,11 +218,22 @@ def _copyright(files: Mapping[str, bytes]) -> Iterator[str]:
         yield from (f"License: {short}", "", f"License: {short}")
         for text in texts or [b"The package names its licence in its metadata alone."]:
             yield from (
-                f" {line.rstrip()}" if line.strip() else " ." for line in text.decode("utf-8", "replace").splitlines()
+                f" {line.rstrip()}" if line.strip() else " ."
+                for line in _shortened(text.decode("utf-8", "replace")).splitlines()
             )
         yield ""
 
 
+def _shortened(text: str) -> str:
+    """Returns the text of a licence; in place of one that Debian has, where it is (Debian policy, 12.5)."""
+    return (
+        _IN_DEBIAN
+        if "Apache License" in text and "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION" in text
+        else text
+    )
+
+
+_IN_DEBIAN = "On Debian systems its text is in /usr/share/common-licenses/Apache-2.0."
 _LICENCE = re.compile(r"/(licen[cs]e|copying|notice|authors)[^/]*$", re.IGNORECASE)
 _HOLDER = re.compile(r"[\s#*]*copyright .*\d{4}", re.IGNORECASE)
 

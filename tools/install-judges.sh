@@ -6,7 +6,7 @@ cache=${MODELCRATE_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/modelcrate-tests}
 here=$(dirname "$0")
 
 tools() {
-    packages="apache2-utils buildah catatonit chromium containerd crun docker-compose docker-registry docker.io fish flatbuffers-compiler golang-github-opencontainers-image-spec-dev jq libarchive-tools libonnx-testdata man-db openssl podman qemu-user-static rsync runc skopeo systemd umoci zsh zstd"
+    packages="apache2-utils buildah catatonit chromium containerd crun docker-compose docker-registry docker.io fish flatbuffers-compiler golang-github-opencontainers-image-spec-dev jq libarchive-tools libonnx-testdata lintian man-db openssl podman qemu-user-static rsync runc skopeo systemd umoci zsh zstd"
     command -v npm >/dev/null || packages="$packages nodejs npm"
     missing=""
     for package in $packages; do
