@@ -163,15 +163,14 @@ class Referrers:
 
         What a new entry stands for is not listed any more (see `newest`).
         """
-        listed = self._by_tag(ref, subject)
-        for _ in range(RACES):
+        for left in range(RACES, -1, -1):
+            listed = self._by_tag(ref, subject)
             wanted = newest([*listed, *_missing(descriptors, listed)])
             if not _missing(wanted, listed):
                 return
-            self._write(ref, subject, wanted)
-            listed = self._by_tag(ref, subject)
-        if _missing(newest([*listed, *_missing(descriptors, listed)]), listed):
-            raise RegistryError("another writer kept changing the list of referrers", where=str(ref), hint="try again")
+            if left:
+                self._write(ref, subject, wanted)
+        raise RegistryError("another writer kept changing the list of referrers", where=str(ref), hint="try again")
 
     def _write(self, ref: Reference, subject: Digest, entries: list[Descriptor]) -> None:
         index = {"schemaVersion": 2, "mediaType": MediaType.INDEX, "manifests": [one.json() for one in entries]}

@@ -82,8 +82,12 @@ def gather_contents(
 def recall_scans(layers: Iterable[ImageLayer], config: Config, key: PublicKey | None = None) -> dict[Digest, LayerScan]:
     """Returns the scans of layers by diff id that this machine knows; with a key those alone that were made here."""
     folders = (scan.READ,) if key is not None else (scan.READ, scan.RECEIVED)
-    found = ((each, scan.recall(each, config.cache, folder)) for each in layers for folder in reversed(folders))
-    return {each.layer.diff_id: known for each, known in found if known is not None}
+    found: dict[Digest, LayerScan] = {}
+    for each in layers:
+        recalled = (known for folder in folders if (known := scan.recall(each, config.cache, folder)) is not None)
+        if (first := next(recalled, None)) is not None:
+            found[each.layer.diff_id] = first
+    return found
 
 
 def receive_scans(
