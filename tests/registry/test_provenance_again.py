@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,20 +14,12 @@ from modelcrate.security.signing import keys
 from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Descriptor, Digest, MediaType
-from support import real_registry
 from support.command import Crate
+from support.real_registry import Running
 from support.small_projects import write_project
 from support.validator import assert_valid_found
 
 NOTE = "dev.sigstore.bundle.predicateType"
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if why := real_registry.missing():
-        pytest.skip(why)
-    with real_registry.running(tmp_path_factory.mktemp("registry")) as running:
-        yield running.host
 
 
 def beside(address: str, home: Path) -> tuple[Artifact, ...]:
@@ -42,7 +33,7 @@ def kinds(artifacts: tuple[Artifact, ...]) -> Counter[str]:
 
 
 @pytest.mark.parametrize("output", ["registry:{host}/team/again:1", "oci:{folder}/out:1", "store:again:1"])
-def test_the_newest_provenance_of_each_key_counts(output: str, host: str, tmp_path: Path) -> None:
+def test_the_newest_provenance_of_each_key_counts(output: str, docker_registry: Running, tmp_path: Path) -> None:
     project = write_project(
         tmp_path / "p", "name: again\nbase: scratch\ncommand: [x]\nmodels: [{path: m.bin, name: m, version: 1}]\n"
     )
@@ -50,7 +41,7 @@ def test_the_newest_provenance_of_each_key_counts(output: str, host: str, tmp_pa
     for name in ("one", "two"):
         keys.write_pair(tmp_path / name, None)
     (tmp_path / "home").mkdir()
-    crate, target = Crate.at(tmp_path / "home"), output.format(host=host, folder=tmp_path)
+    crate, target = Crate.at(tmp_path / "home"), output.format(host=docker_registry.host, folder=tmp_path)
     address = target.removeprefix("store:")
 
     def build(key: str) -> tuple[Artifact, ...]:
