@@ -80,7 +80,6 @@ _OVERRIDES = (
 )
 """What Debian's lintian finds in the wheels of others, which go in as they are."""
 
-
 _OF_INSTALLERS = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json")
 """Files that installers keep for themselves. uv's has the time in it."""
 
