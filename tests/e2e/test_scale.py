@@ -17,8 +17,11 @@ from support.images import noise
 from support.small_projects import wait_until_trusted, write_project
 from support.validator import assert_valid_found
 
-CALLS = 13_500
-"""Of functions, for one more project with a model and a bill of materials: 12,600 under Python 3.11, and 16,500 before they were counted."""
+CALLS = 14_500
+"""Of functions, for one more project with a model and a bill of materials.
+
+Python 3.11 makes 13,100 to 13,600: how many depends on what the process has done before. It made 16,500 before they were counted.
+"""
 
 SIZE, LITTLE = 48 << 20, 8 << 20
 """Bytes of a model, and how many may be read and written beside it: modules that are imported, documents, records."""
@@ -27,6 +30,7 @@ SIZE, LITTLE = 48 << 20, 8 << 20
 def test_one_more_project_costs_few_calls(tmp_path: Path) -> None:
     config = Config(tmp_path / "home")
     orders = [_order(tmp_path, number) for number in range(3)]
+    wait_until_trusted(tmp_path)
     assert [build_order(each, config).fault for each in orders[:2]] == ["", ""]
     counted = cProfile.Profile()
     counted.enable()
