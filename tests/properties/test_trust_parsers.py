@@ -32,7 +32,7 @@ from modelcrate.modelfiles.recognition import facts_at_hand, facts_of
 from modelcrate.security.sbom import licences
 from modelcrate.security.sbom.installed import debs, wheel
 from modelcrate.security.scan.secret_forms import FORMS, Form
-from modelcrate.security.scan.secrets import SHORT, may_have_secrets, secrets_in
+from modelcrate.security.scan.secrets import SHORT, find_suspects, secrets_in
 from modelcrate.security.signing import keys, statements
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError
@@ -293,9 +293,16 @@ PIECES = st.binary(max_size=8) | MARKS | MARKS.map(lambda mark: mark[: len(mark)
 @given(st.sampled_from(["a.py", ".env", "id_rsa"]), st.lists(PIECES, max_size=4).map(b"".join))
 @settings(max_examples=300)
 def test_what_has_a_secret_is_suspect_to_both_searches(name: str, data: bytes) -> None:
-    suspect = may_have_secrets(name, data)
-    assert suspect == may_have_secrets(name, data, many=True)
+    suspect = find_suspects([(name, data)])
+    assert suspect == find_suspects([(name, data)], many=True)
     assert suspect or not secrets_in(name, data)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a.py", ".env"]), st.lists(PIECES, max_size=4).map(b"".join)), max_size=5))
+@settings(max_examples=200)
+def test_files_are_as_suspect_together_as_alone(files: list[tuple[str, bytes]]) -> None:
+    alone = {number for number, each in enumerate(files) if find_suspects([each])}
+    assert find_suspects(files) == find_suspects(files, many=True) == alone
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.kind)
@@ -305,9 +312,9 @@ def test_a_secret_is_suspect_as_it_is_and_in_base64(form: Form, data: st.DataObj
     found = data.draw(st.from_regex(form.pattern)).replace(b"\0", b"\1")
     assume(re.search(form.pattern, found))
     assume(not found.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)))  # that is another text
-    assert may_have_secrets("a", found)
+    assert find_suspects([("a", found)])
     assume(len(found) >= SHORT)
-    assert may_have_secrets("a", encodebytes(b"~" * before + found + b"~" * 24))
+    assert find_suspects([("a", encodebytes(b"~" * before + found + b"~" * 24))])
 
 
 @given(

@@ -160,8 +160,8 @@ class Packer:
         tree = planned.kind.tree()
         choice = choose_codec(planned.policy, tree, deflated=planned.kind.materials().deflated)
         recipe = Recipe.of(tree, choice.codec)
-        tar, label = self.sinks.hashed(planned, recipe.tar), f"{planned.role}: {planned.name}"
-        measuring = Measuring.of(recipe, TrackedChunks(tar, label, recipe.tar.size, self.emit))
+        tar, label, size = self.sinks.hashed(planned, recipe.tar), f"{planned.role}: {planned.name}", recipe.tar.size
+        measuring = Measuring.of(recipe, TrackedChunks(tar, label, size, self.emit), size)
         measuring.key = str(planned.cache_key)
         layer = replace(self.sinks.take(planned, measuring, store), inputs=planned.kind.inputs())
         files = planned.kind.materials().files

@@ -110,12 +110,15 @@ class Recipe:
             from modelcrate_layers.tar import estargz
 
             return estargz.stream(self.tree.entries, start)
-        return codecs.after(self.encode(self.tar, {}), start)
+        return codecs.after(self.encode(self.tar, self.tar.size, {}), start)
 
-    def encode(self, tar: Iterable[bytes], notes: dict[str, str]) -> Iterator[bytes]:
+    def encode(self, tar: Iterable[bytes], size: int, notes: dict[str, str]) -> Iterator[bytes]:
         """Yields the stored bytes, while the bytes of the tar are taken from a pass over it. A row takes them all first: that checks its files.
 
-        `notes` gets the annotations without which others do not read the layer as what it is, once all has been yielded.
+        Args:
+            tar: The tar.
+            size: Its length in bytes.
+            notes: Gets the annotations without which others do not read the layer as what it is, once all has been yielded.
         """
         if self.codec.chunked:
             from modelcrate_layers.tar import chunked
@@ -130,7 +133,7 @@ class Recipe:
 
                 notes |= estargz.notes(self.tree)
         else:
-            yield from self.codec.encode(tar, self.tar.size)
+            yield from self.codec.encode(tar, size)
 
     def stored(self, codec: Codec) -> Recipe:
         """Returns the same tree, stored in another way."""
@@ -182,11 +185,12 @@ class Measuring:
         self._notes = notes
 
     @classmethod
-    def of(cls, recipe: Recipe, tar: Iterable[bytes] | None = None) -> Self:
-        """Returns the pass over a recipe, whose tar size is known beforehand. `tar` is its tar, where something looks at that as it passes."""
+    def of(cls, recipe: Recipe, tar: Iterable[bytes] | None = None, size: int | None = None) -> Self:
+        """Returns the pass over a recipe. `tar` is its tar, where something looks at that as it passes; `size` its length, where it is known."""
         notes: dict[str, str] = {}
-        encode = partial(recipe.encode, notes=notes)
-        return cls(recipe.tar if tar is None else tar, recipe.codec, recipe.tar.size, encode, notes)
+        size = recipe.tar.size if size is None else size
+        encode = partial(recipe.encode, size=size, notes=notes)
+        return cls(recipe.tar if tar is None else tar, recipe.codec, size, encode, notes)
 
     @property
     def length(self) -> int | None:

@@ -21,7 +21,7 @@ from modelcrate.project.values import Entry, Gates, Model, Project, ScratchBase
 from modelcrate.security.scan import gates, guard
 from modelcrate.security.scan.guard import pass_gates
 from modelcrate.security.scan.parts import Findings
-from modelcrate.security.scan.secrets import MAX_BYTES, may_have_secrets, secrets_in
+from modelcrate.security.scan.secrets import MAX_BYTES, find_suspects, secrets_in
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.tar import sources
 from support.pickles import EVIL, calls, made
@@ -131,7 +131,7 @@ LOGIN = "amqp://app:" + "s3cr3tpw@10.0.0.7:5672/x"
 )
 def test_secrets_are_found_behind_escapes_and_base64(text: str, line: int) -> None:
     data = text.encode()
-    assert may_have_secrets("a.txt", data)
+    assert find_suspects([("a.txt", data)])
     assert [each.line for each in secrets_in("a.txt", data)] == [line]
 
 
@@ -145,7 +145,7 @@ def jwt(expires: int) -> str:
 def test_windows_text_and_wrapped_base64_are_read() -> None:
     text = f"token: ghp_{'aB3dE6gH9' * 4}\nanother line that makes it long enough to be wrapped by base64\n"
     for data in (text.encode("utf-16"), b64.encodebytes(text.encode()), b64.b64encode(text.encode())):
-        assert may_have_secrets("a.txt", data)
+        assert find_suspects([("a.txt", data)])
         assert [each.kind for each in secrets_in("a.txt", data)] == ["a token of GitHub's"]
     assert not secrets_in("a.txt", b"\xff\xfe" + b"\0\xd8" * 99)
 
@@ -331,8 +331,19 @@ def test_a_secret_in_base64_is_found_wherever_it_begins(secret: str, before: int
     text = f"{'#' * before} {secret} \u00ff".encode()
     lines = b64.encodebytes(b"\n" * 40 + text).decode()
     for data in (b64.b64encode(text), b"key = " + b64.urlsafe_b64encode(text), json.dumps([lines]).encode()):
-        assert may_have_secrets("a.txt", data)
+        assert find_suspects([("a.txt", data)])
         assert len(secrets_in("a.txt", data)) == 1
+
+
+def test_of_very_many_files_each_with_a_secret_is_named_and_no_other(project: Project, tmp_path: Path) -> None:
+    secret, found = f"token = 'ghp_{'aB3dE6gH9' * 4}'\n", {0, 1, 1500, 2999}
+    for number in range(3000):
+        (tmp_path / f"model/{number:04}.txt").write_text(secret if number in found else "x = 1\n" * 300)
+    (tmp_path / "model/1499.txt").write_bytes(b"\0" * (MAX_BYTES + 1))  # large ones are between them
+    with pytest.raises(SourceError) as caught:
+        gate(project, tmp_path)
+    where = [fault.where for fault in (caught.value, *caught.value.also)]
+    assert [each.rpartition("model/")[2] for each in where] == [f"{number:04}.txt:1" for number in sorted(found)]
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelcrate.modelfiles.beginnings import large_may_have_facts, may_have_facts
 from modelcrate.modelfiles.facts import NO_FACTS, ModelFacts, Verdict
 from modelcrate.modelfiles.formats import LFS_POINTER
 from modelcrate.project.values import Gates
 from modelcrate.security.scan.parts import Findings, GatedFiles, ScanPart
-from modelcrate.security.scan.secrets import HEAD, MANY, MAX_BYTES, Secret, may_have_secrets, secrets_in
+from modelcrate.security.scan.secrets import HEAD, MANY, MAX_BYTES, Secret, find_marks, secrets_in, suspects, text_of
 from modelcrate_layers.errors import CrateError, SourceError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange, read
@@ -24,6 +24,18 @@ if TYPE_CHECKING:
     from modelcrate.modelfiles.pickle.policy import Judgement
 
 MAX_SHOWN = 8
+
+BATCH, EACH = 1 << 20, 1 << 10
+"""Bytes of small files that are searched at once, and how many each counts besides: there may be very many empty ones."""
+
+
+class _Batch(NamedTuple):
+    """Files, the bytes of the small ones, and the names and texts that are searched for secrets: of others they are empty."""
+
+    files: list[GatedFiles]
+    data: list[bytes | None]
+    names: list[str]
+    texts: list[bytes]
 
 
 def check_part(part: ScanPart, gates: Gates, folder: Path) -> Findings:
@@ -62,13 +74,33 @@ class _PartCheck:
 
         The readers are imported for the first file that needs them. That takes a while, and most scripts need none.
         """
-        for file in files:
-            yield from self._large(file) if file.source.size > MAX_BYTES else self._small(file, read(file.source))
+        for batch, found in self._searched(_batches(files, self.gates.secrets != "allow")):
+            for number, (file, data) in enumerate(zip(batch.files, batch.data, strict=True)):
+                yield from self._large(file) if data is None else self._small(file, data, number in found)
 
-    def _small(self, file: GatedFiles, data: bytes) -> Iterable[tuple[CrateError, str]]:
+    def _searched(self, batches: Iterator[_Batch]) -> Iterator[tuple[_Batch, set[int]]]:
+        """Yields each batch with the numbers of its files that may have secrets. Of many files, some are searched while the next are read."""
+        if not self.many:
+            for batch in batches:
+                yield batch, suspects(batch.names, batch.texts, find_marks(batch.texts))
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(1, "search") as pool:
+            batch, searched = next(batches), None
+            searching = pool.submit(find_marks, batch.texts, self.many)
+            for following in batches:  # reading lets the search begin
+                if searched is not None:
+                    yield searched
+                searched = batch, suspects(batch.names, batch.texts, searching.result())
+                batch, searching = following, pool.submit(find_marks, following.texts, self.many)
+            if searched is not None:
+                yield searched
+            yield batch, suspects(batch.names, batch.texts, searching.result())
+
+    def _small(self, file: GatedFiles, data: bytes, suspect: bool) -> Iterable[tuple[CrateError, str]]:
         if data.startswith(LFS_POINTER):
             return [(_pointer(file), "refuse" if self.model else "warn")]
-        suspect = self.gates.secrets != "allow" and may_have_secrets(file.name, data, self.many)
         if suspect or may_have_facts(data, file.name):
             return self._suspect(file, data)
         if self.model:
@@ -122,6 +154,25 @@ class _PartCheck:
                     _pickle(file, judged, judged.verdict is Verdict.UNSAFE),
                     "refuse" if sure else self.gates.unsafe_pickle,
                 )
+
+
+def _batches(files: Iterable[GatedFiles], search: bool) -> Iterator[_Batch]:
+    """Yields the files with the bytes of those that are small, some at a time. `search`: whether secrets are looked for in them."""
+    batch, held = _Batch([], [], [], []), 0
+    for file in files:
+        data = None if file.source.size > MAX_BYTES else read(file.source)
+        batch.files.append(file)
+        batch.data.append(data)
+        batch.names.append(
+            "" if data is None or not search else file.name
+        )  # the head of a large file is looked at elsewhere
+        batch.texts.append(b"" if data is None or not search else text_of(data))
+        held += len(data or b"") + EACH
+        if held >= BATCH:
+            yield batch
+            batch, held = _Batch([], [], [], []), 0
+    if batch.files:
+        yield batch
 
 
 def _pointer(file: GatedFiles) -> CrateError:
