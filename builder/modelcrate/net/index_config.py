@@ -5,9 +5,7 @@ Resolving takes the first source that names an index; logins are taken from all 
 
 from __future__ import annotations
 
-import configparser
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
 from pathlib import Path
@@ -152,13 +150,18 @@ def _read(path: Path, parse: Any) -> IndexSource:
     try:
         text = read_file(path, MAX_FILE).decode("utf-8-sig")
         return replace(parse(text), name=str(path)) if text else IndexSource(str(path))
-    except (OSError, ValueError, configparser.Error) as fault:  # its text may quote a line with a password
+    except (OSError, ValueError) as fault:  # its text may quote a line with a password
         return IndexSource(str(path), unreadable=f"{path} can't be read ({type(fault).__name__})")
 
 
 def _of_pip(text: str) -> IndexSource:
-    parsed = configparser.RawConfigParser()
-    parsed.read_string(text)
+    from configparser import Error, RawConfigParser  # few machines have such a file
+
+    parsed = RawConfigParser()
+    try:
+        parsed.read_string(text)
+    except Error as fault:
+        raise ValueError("not a file of settings") from fault
 
     def words(key: str) -> tuple[str, ...]:
         found = (parsed.get(section, key, fallback="").split() for section in ("install", "download", "global"))
@@ -172,6 +175,8 @@ def _of_pip(text: str) -> IndexSource:
 
 def _of_uv(text: str, *keys: str) -> IndexSource:
     """uv.toml, or the table `keys` of another file. The older `pip` table is read as well."""
+    import tomllib
+
     data: Any = tomllib.loads(text)
     for key in keys:
         data = data.get(key) if isinstance(data, dict) else None

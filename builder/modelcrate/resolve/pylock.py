@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +66,8 @@ def every(text: str, folder: Path, where: str) -> tuple[PinnedWheel, ...]:
 
 def _lock(text: str, hashes: Hashes, where: str) -> Pylock:
     """Returns the lock without the wheels that do not have the demanded hash."""
+    import tomllib
+
     from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
 
     try:

@@ -19,11 +19,12 @@ from modelcrate.net.download import WORKERS, Download, Downloader
 from modelcrate.resolve.locked import exact_lines, hashes_of
 from modelcrate.resolve.pinned import PinnedWheel
 from modelcrate.resolve.pylock import every, read_pylock, select, wheel_name
-from modelcrate.resolve.requirements import Requirements, package_of, read_requirements
+from modelcrate.resolve.requirements import Hashes, Requirements, package_of, read_requirements
 from modelcrate.resolve.stand_ins import stand_ins
 from modelcrate.resolve.target import Target
 from modelcrate.resolve.uv import Index, Uv, for_exact_versions
 from modelcrate_layers.atomic import scratch_folder
+from modelcrate_layers.content import canonical_json, parse_json
 from modelcrate_layers.errors import CrateError, LockedError, RegistryError, UserError
 from modelcrate_layers.layer_cache import settled
 from modelcrate_layers.packages.wheel import Wheel
@@ -73,11 +74,25 @@ def lock_wheels(
         options += ["--find-links", str(stand_ins(there, scratch / "there"))] if there else []
         with _lines_named(requirements), _faulty_wheels_named(index):
             text = uv.compile(given, target, index, *requirements.options, *options)
-    found = select(text, target, given[0].absolute().parent, read.hashes, "the package index")
+    found = _select(text, target, given[0].absolute().parent, read.hashes, index, uv)
     locked = tuple(each for each in locked if each.name not in there)
     names = {*there, *(each.name for each in locked)}
     added = [each for each in found if each.name not in names]
     return _checked(_reachable(sorted([*locked, *added], key=lambda each: each.name), index, uv), uv)
+
+
+def _select(text: str, target: Target, folder: Path, hashes: Hashes, index: Index, uv: Uv) -> tuple[PinnedWheel, ...]:
+    """Selects from an answer of uv. What a folder of wheels alone gives is remembered: to read the answer anew takes a tenth of such a build."""
+    if not index.is_one_folder:  # its addresses may have a login
+        return select(text, target, folder, hashes, "the package index")
+    kept = ResultCache(uv.cache.with_name("choices"))
+    wanted = sorted((name, sorted(each)) for name, each in hashes.items())
+    question = ["selection", text, [target.python, target.architecture, target.glibc, target.musl], wanted]
+    if (known := kept.get(question)) is not None:
+        return tuple(replace(PinnedWheel.parse(each), urls=tuple(each["urls"])) for each in parse_json(known))
+    found = select(text, target, folder, hashes, "the package index")
+    kept.put(question, canonical_json([{**each.json(), "urls": each.urls} for each in found]))
+    return found
 
 
 def _checked(pinned: tuple[PinnedWheel, ...], uv: Uv) -> tuple[PinnedWheel, ...]:
