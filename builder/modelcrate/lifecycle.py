@@ -123,7 +123,7 @@ def _replaced(
     address: str, made: Image | Index, before: Found, target: Output, session: Session, sbom: bool | None, key: str
 ) -> Built:
     """Writes an image that was made of another one, with what belongs beside it."""
-    from modelcrate.pipeline.attest import attest_changed
+    from modelcrate.pipeline.attest_changed import attest_changed
     from modelcrate.pipeline.request import AttestationOptions
     from modelcrate.security.signing.keys import given_password, load_signer
     from modelcrate.security.signing.naming import image_identity

@@ -116,3 +116,27 @@ def test_a_build_that_signs_believes_its_own_key(project: Path, registry: Runnin
     assert push(project, registry, tmp_path / "two", "--sign", key)[1] > 0, "nobody has signed what is there"
     (project / "src" / "score.py").write_text(f"{SCRIPT}\n# again\n")
     assert push(project, registry, tmp_path / "three", "--sign", key)[1] == 0
+
+
+def test_a_build_again_fetches_no_document_that_this_machine_has_read(
+    project: Path, registry: Running, tmp_path: Path
+) -> None:
+    """Registries count how often a manifest is fetched, and each question takes the way there and back."""
+    for _ in range(2):  # of an image that it found there, it asks once what is beside it
+        push(project, registry, tmp_path / "one")
+    since = len(registry.asked())
+    push(project, registry, tmp_path / "one")
+    read = [path for method, path, _ in registry.asked(since) if method != "HEAD"]
+    assert ["/referrers/sha256:" in read[0], "/manifests/sha256-" in read[1], len(read)] == [True, True, 2]
+
+
+def test_a_document_that_was_damaged_on_the_disk_is_fetched_anew(
+    project: Path, registry: Running, tmp_path: Path
+) -> None:
+    digest, _ = push(project, registry, tmp_path / "one")
+    kept = list((tmp_path / "one").rglob("documents/*"))
+    assert kept
+    for each in kept:
+        each.write_bytes(each.read_bytes()[:-1] + b"}")
+    assert push(project, registry, tmp_path / "one") == (digest, 0)
+    assert_valid_found(find(f"registry:{registry.host}/told:1", Connections(Config(tmp_path / "look"))))

@@ -44,7 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.maintenance.fleet import rebase_all
     from modelcrate.maintenance.rebase import NewBase, rebase
-    from modelcrate.pipeline.attest import attest_changed
+    from modelcrate.pipeline.attest_changed import attest_changed
     from modelcrate.security.signing.naming import image_identity
     from modelcrate.transports.addresses import find, output_for
 

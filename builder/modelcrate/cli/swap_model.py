@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.pipeline.attest import attest_changed
+    from modelcrate.pipeline.attest_changed import attest_changed
     from modelcrate.pipeline.swap_model import registered_or_path, swap_model
     from modelcrate.security.signing.naming import image_identity
     from modelcrate.transports.addresses import find, output_for

@@ -22,6 +22,7 @@ from modelcrate.config import Config
 from modelcrate.events import Done, Emit, Notice, ignore_event, time_step
 from modelcrate.home.folder import open_store
 from modelcrate.home.home_lock import shared_home_lock
+from modelcrate.home.result_cache import ResultCache
 from modelcrate.images import image
 from modelcrate.images.blobs import FetchPackages
 from modelcrate.images.image import MODELCAR, VARIANT, Copy, Deliverable, Image, ImageLayer, Index
@@ -99,7 +100,7 @@ class Session:
             logins: Credentials for one repository each (HOST[:PORT]/REPOSITORY), for what the user gave and did not save.
         """
         self.config, self.emit = config, emit
-        self.connections = Connections(config, emit, logins)
+        self.connections = Connections(config, emit, logins, ResultCache(config.cache / "documents"))
         self._open = ExitStack()
 
     def __enter__(self) -> Self:

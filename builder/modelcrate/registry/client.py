@@ -116,6 +116,10 @@ class RegistryClient:
         """
         return self._puller.manifest(ref)
 
+    def note_manifest(self, ref: Reference, digest: Digest, data: bytes) -> None:
+        """Records what a manifest names that the repository has, and that need not be fetched. No request is sent."""
+        self._transport.blobs.add_manifest(ref.name, digest, data)
+
     def is_new(self, ref: Reference, digest: Digest) -> bool:
         """Returns whether the reference is known to name something else than this, or nothing. No request is sent."""
         return self._transport.blobs.tag_differs(ref.name, ref.target, digest)

@@ -40,6 +40,9 @@ _BOMS = (
 
 _CODING = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+_COMPARED = r" ?(?:[=!<>]=|[<>]) ?[0-9]{1,9}(?:\.[0-9]{1,9}){0,9}"
+_PLAIN = re.compile(rf"([A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?)(?:{_COMPARED}(?:,{_COMPARED})*)?")
+"""A package and plain versions. Nearly all lines are so; the grammar of all others (PEP 508) takes a while to import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +203,19 @@ def raise_together(faults: list[CrateError], of: str) -> None:
         raise UserError(f"{len(faults)} faults in {of}", also=faults)
 
 
+def _canonical(name: str) -> str:
+    """Returns the normalised name of a package (PyPA, "Names and normalization")."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def package_of(line: str) -> str:
     """Returns the normalised name of the package that a correct line is about."""
+    head = _split_options(line)[0]
+    if plain := _PLAIN.fullmatch(head):
+        return _canonical(plain[1])
     from packaging.requirements import Requirement
-    from packaging.utils import canonicalize_name
 
-    return canonicalize_name(Requirement(_split_options(line)[0]).name)
+    return _canonical(Requirement(head).name)
 
 
 def read_text(path: Path, limit: int | None = None) -> str:
@@ -427,42 +437,52 @@ def _add_requirement(
     text: str, where: str, state: _State, constraint: bool, folder: Path = Path(), shown: str | None = None
 ) -> None:
     """Adds a requirement with its options, `--hash` among them. `shown` is what messages may quote of it, by default all."""
-    from packaging.requirements import InvalidRequirement, Requirement
-    from packaging.utils import canonicalize_name
-
-    from modelcrate.resolve.requirement_faults import is_place, is_wheel_url, named_wheel, refuse_line, refuse_source
-
     head, *options = _split_options(text)
-    quoted = head if shown is None else _split_options(shown)[0]
-    head = named_wheel(re.sub(r"\s*;$", "", head))  # pip passes over a marker that is empty
-    try:
-        if is_place(head) and "@" not in head.partition("://")[0]:  # `thing.whl` would pass for a package's name
-            raise InvalidRequirement("a place")
-        requirement = Requirement(head)
-    except InvalidRequirement as fault:
-        state.faults.append(refuse_line(head, where, fault, folder, quoted))
-        return
-    name = canonicalize_name(requirement.name)
-    if requirement.url and not is_wheel_url(requirement.url):
-        state.faults.append(refuse_source(head, where, quoted))
-        return
-    if requirement.url:
-        state.urls[name] = requirement.url
+    url = None
+    if plain := _PLAIN.fullmatch(head):
+        named = plain[1]
+    else:
+        from packaging.requirements import InvalidRequirement, Requirement
+
+        from modelcrate.resolve.requirement_faults import (
+            is_place,
+            is_wheel_url,
+            named_wheel,
+            refuse_line,
+            refuse_source,
+        )
+
+        quoted = head if shown is None else _split_options(shown)[0]
+        head = named_wheel(re.sub(r"\s*;$", "", head))  # pip passes over a marker that is empty
+        try:
+            if is_place(head) and "@" not in head.partition("://")[0]:  # `thing.whl` would pass for a package's name
+                raise InvalidRequirement("a place")
+            requirement = Requirement(head)
+        except InvalidRequirement as fault:
+            state.faults.append(refuse_line(head, where, fault, folder, quoted))
+            return
+        if requirement.url and not is_wheel_url(requirement.url):
+            state.faults.append(refuse_source(head, where, quoted))
+            return
+        named, url = requirement.name, requirement.url
+    name = _canonical(named)
+    if url:
+        state.urls[name] = url
     hashes = list(_hashes(options, where, state))
     if hashes:
         usable = {value for algorithm, value in hashes if algorithm == "sha256"}
         if not usable:
             state.faults.append(
                 UserError(
-                    f"{requirement.name} has no sha256 among its hashes",
+                    f"{named} has no sha256 among its hashes",
                     where=where,
                     hint="add --hash=sha256:..., or leave the hashes out: the lock has its own",
                 )
             )
         state.hashes.setdefault(name, set()).update(usable)
-    elif not constraint and "#sha256=" not in (requirement.url or ""):
+    elif not constraint and "#sha256=" not in (url or ""):
         hint = "give every requirement its --hash, as pip wants it where one has any or --require-hashes stands; or leave all of them out: the lock has its own"
-        state.without_hash.append(UserError(f"{requirement.name} has no hash", where=where, hint=hint))
+        state.without_hash.append(UserError(f"{named} has no hash", where=where, hint=hint))
     (state.constraints if constraint else state.lines).append(head)
 
 

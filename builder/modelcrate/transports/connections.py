@@ -14,6 +14,7 @@ from modelcrate.config import Config
 from modelcrate.events import Emit, ignore_event
 
 if TYPE_CHECKING:
+    from modelcrate.home.result_cache import ResultCache
     from modelcrate.net.client import HttpClient
     from modelcrate.net.credentials import Credentials
     from modelcrate.net.download import Downloader
@@ -32,7 +33,11 @@ class Connections:
     """
 
     def __init__(
-        self, config: Config, emit: Emit = ignore_event, logins: Mapping[str, Credential] = MappingProxyType({})
+        self,
+        config: Config,
+        emit: Emit = ignore_event,
+        logins: Mapping[str, Credential] = MappingProxyType({}),
+        documents: ResultCache | None = None,
     ) -> None:
         """Takes what the connections need.
 
@@ -40,8 +45,9 @@ class Connections:
             config: The configuration.
             emit: Gets the events of downloads.
             logins: Credentials for one repository each (HOST[:PORT]/REPOSITORY), which count before those that are saved.
+            documents: Manifests and configs by digest, which are not fetched again; None for who has to see what a registry sends.
         """
-        self.config, self.emit, self.logins = config, emit, logins
+        self.config, self.emit, self.logins, self.documents = config, emit, logins, documents
         self._lock, self._open = threading.Lock(), ExitStack()
         self._http: HttpClient | None = None
         self._client: RegistryClient | None = None

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from modelcrate.events import Done, Emit
+from modelcrate.home.result_cache import ResultCache
 from modelcrate.images.artifact import (
     EMPTY,
     GOLDEN,
@@ -234,12 +235,13 @@ class RegistryCollection:
     """The images of one repository. See `images.manifests.Collection`.
 
     It is not a value, because it holds a client. The client's connections end with the process: an image that was found can be read at
-    any time.
+    any time. `kept` has documents of earlier runs: what has the digest is the document, and some registries count how often one is fetched.
     """
 
-    def __init__(self, client: RegistryClient, reference: Reference) -> None:
+    def __init__(self, client: RegistryClient, reference: Reference, kept: ResultCache | None = None) -> None:
         self.client, self.reference = client, reference
         self._documents: dict[Digest, bytes] = {}
+        self._kept = kept
         self._listed: dict[Digest, list[Descriptor]] = {}
 
     @property
@@ -262,12 +264,25 @@ class RegistryCollection:
         """
         if (known := self._documents.get(descriptor.digest)) is not None:
             return known
-        if is_document(descriptor):
-            data = self.client.manifest(self.reference.at(descriptor.digest))[1]
-        else:
-            data = b"".join(verified(self.client.blob(self.reference, descriptor).chunks(), descriptor, self.where))
+        data = self._recalled(descriptor)
+        if data is None:
+            if is_document(descriptor):
+                data = self.client.manifest(self.reference.at(descriptor.digest))[1]
+            else:
+                data = b"".join(verified(self.client.blob(self.reference, descriptor).chunks(), descriptor, self.where))
+            if self._kept is not None and len(data) <= KEPT:
+                self._kept.put(str(descriptor.digest), data)
         if len(data) <= KEPT:  # manifests and configs are asked for again and again
             self._documents[descriptor.digest] = data
+        return data
+
+    def _recalled(self, descriptor: Descriptor) -> bytes | None:
+        """Returns a document that an earlier run has read, here or in another repository."""
+        data = self._kept.get(str(descriptor.digest)) if self._kept is not None else None
+        if data is None or Digest.of(data) != descriptor.digest or len(data) != descriptor.size:
+            return None
+        if is_document(descriptor):
+            self.client.note_manifest(self.reference, descriptor.digest, data)
         return data
 
     def blob(self, descriptor: Descriptor) -> Blob:
@@ -310,7 +325,7 @@ def find(reference: Reference, connections: Connections, digest: Digest | None =
     """
     client = connections.registries
     wanted = reference.at(digest) if digest is not None else reference
-    return Found(RegistryCollection(client, reference), client.resolve(wanted))
+    return Found(RegistryCollection(client, reference, connections.documents), client.resolve(wanted))
 
 
 def find_whole(reference: Reference, connections: Connections) -> Found:

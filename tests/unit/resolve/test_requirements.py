@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from modelcrate.resolve import requirements
 from modelcrate.resolve.requirements import Requirements, package_of, read_requirements
@@ -242,3 +244,13 @@ def test_an_option_behind_a_requirement_is_known_or_refused(line: str, what: str
     read = read_requirements(Requirements(files=(file,)))
     assert read.lines == ("a",)
     assert len(read.notices) == 2
+
+
+@pytest.mark.parametrize("head", ["a", "Some_Thing==1.0", "x2>=1.10,<2", "a-b == 1", "a!=3,>0", "a<=1.2.3", "a>0 , <2", "a==1.*", "a=1", "a.b==1",
+                                  "thing.whl", "a==", "a~=1.2", "a===1", "-a", "a-", "a[b]==1", "a==1.0rc1", "a== 1", "a==1,", "1", "a>=1;"])  # fmt: skip
+def test_a_plain_line_means_what_the_grammar_says(head: str, tmp_path: Path) -> None:
+    plain = requirements._PLAIN.fullmatch(head)
+    if plain is not None:
+        assert package_of(head) == canonicalize_name(Requirement(head).name)
+        assert read_requirements(write(tmp_path, head + "\n")).lines == (head,)
+    assert (plain is not None) == (head in ("a", "Some_Thing==1.0", "x2>=1.10,<2", "a-b == 1", "a!=3,>0", "a<=1.2.3", "1", "a== 1"))  # fmt: skip

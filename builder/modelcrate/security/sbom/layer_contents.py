@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from modelcrate.config import Config
+from modelcrate.home.result_cache import ResultCache
 from modelcrate.images.image import ImageLayer
 from modelcrate.images.previous import Previous
 from modelcrate.net.keyed_lock import KeyedLock
@@ -67,7 +68,7 @@ def gather_contents(
     if key is None:
         found |= _cached(wanted.keys() - found.keys(), config, RECEIVED)
     if missing := wanted.keys() - found.keys():
-        received = _from_earlier(missing, earlier, key)
+        received = _from_earlier(missing, earlier, config, key)
         for diff_id, contents in received.items() if key is None else ():
             _keep(config, RECEIVED, diff_id, contents)
         found |= received
@@ -125,15 +126,22 @@ def _scan_once(layer: ImageLayer, config: Config, known_facts: KnownFacts) -> La
 
 
 def _from_earlier(
-    missing: Iterable[Digest], earlier: Sequence[Previous], key: PublicKey | None
+    missing: Iterable[Digest], earlier: Sequence[Previous], config: Config, key: PublicKey | None
 ) -> dict[Digest, LayerContents]:
-    """Reads the contents of these layers from the artifacts of earlier images that have them."""
+    """Reads the contents of these layers from the artifacts of earlier images that have them. An image that lacks them is asked once."""
     found: dict[Digest, LayerContents] = {}
+    lacking = ResultCache(config.cache / RECEIVED)
     for each in earlier:
         shared = {layer.layer.diff_id for layer in each.image.layers}.intersection(missing) - found.keys()
-        if shared and each.found is not None:
+        if not shared or each.found is None:
+            continue
+        place = [str(each.found.collection.where), str(each.image.digest), key.hint if key is not None else ""]
+        question = [VERSION, *place, sorted(map(str, shared))]
+        if lacking.get(question) is None:
             contents = contents_artifact.read_contents(each.found, each.image, key).contents
             found |= {diff_id: contents[diff_id] for diff_id in shared & contents.keys()}
+            if shared - contents.keys():
+                lacking.put(question, b"")
     return found
 
 
