@@ -9,8 +9,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -99,6 +99,36 @@ class Uv:
     network: HttpConfig
     program: str = ""
 
+    @contextmanager
+    def meet_python(self) -> Iterator[None]:
+        """Has uv look at the Python that it wants to talk to, while something else is done: that takes longer than to resolve.
+
+        What it finds is in its cache from then on.
+        """
+        looking = None if not sys.executable or self._met_pythons() else self._look_at_python()
+        if looking is None:
+            yield
+            return
+        with looking:  # its end is waited for
+            try:
+                yield
+            except BaseException:
+                looking.kill()
+                raise
+
+    def _look_at_python(self) -> subprocess.Popen[bytes] | None:
+        nothing = subprocess.DEVNULL
+        with suppress(OSError, MachineError):  # where there is no uv, that is said when it has to resolve
+            words = ["python", "find", "--no-project", "--no-config", "--cache-dir", str(self.cache.absolute())]
+            command = [self._program(), *words, sys.executable]
+            return subprocess.Popen(
+                command, env=self.environment(Index()), stdin=nothing, stdout=nothing, stderr=nothing
+            )
+        return None
+
+    def _met_pythons(self) -> list[Path]:
+        return list(self.cache.glob("interpreter-*"))
+
     def compile(self, files: Sequence[Path], target: Target, index: Index, *options: str) -> str:
         """Returns the pylock.toml (PEP 751) of these files for the target.
 
@@ -137,10 +167,18 @@ class Uv:
 
         with scratch_folder() as scratch:
             stand_ins = stand_in_house(house, scratch / "wheels")
-            where = replace(self, cache=scratch / "cache").where(replace(index, wheelhouse=stand_ins.folder))
+            where = self._with_cache(scratch / "cache").where(replace(index, wheelhouse=stand_ins.folder))
             answer = self._run([*words, *where], folder, target, index, stand_ins.real)
         choice.keep(answer)
         return answer
+
+    def _with_cache(self, folder: Path) -> Uv:
+        """Returns uv with an empty cache in this folder, but for what it knows of Python."""
+        folder.mkdir()
+        with suppress(OSError):  # Windows may not link
+            for each in self._met_pythons():
+                os.symlink(each.absolute(), folder / each.name)
+        return replace(self, cache=folder)
 
     def export(self, lock: UvLock, target: Target) -> str:
         """Returns a uv.lock as a pylock.toml, with the extras and groups of `lock`. Nothing is resolved again."""

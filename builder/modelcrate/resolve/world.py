@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
@@ -224,18 +225,9 @@ def _resolve(
 ) -> Resolved:
     project = sources.project
     pins = lock.of(platform) if lock is not None else None
-    python = sources.base_python
-    if isinstance(project.base, DebianBase):
-        below, debs = _debian(project.base, python, platform, sources, now, pins, emit)
-    else:
-        from modelcrate.resolve.existing_base import resolve_existing
-
-        connections, folder = sources.connections, sources.folder
-        needed = project.entry is not None or _wanted(project.dependencies)
-        below = resolve_existing(
-            project.base, platform, python, folder, connections, pins, emit, received, python_needed=needed
-        )
-        debs = ()
+    needed = project.entry is not None or _wanted(project.dependencies)
+    with sources.uv.meet_python() if pins is None and needed else nullcontext():
+        below, debs = _resolve_base(sources, platform, now, pins, emit, received, python_needed=needed)
     solved = Solved(pins.conda) if pins is not None else _lock_conda(sources, platform, below)
     target = _target(project, platform, below, python_of(solved.pinned))
     if target is not None:
@@ -244,6 +236,28 @@ def _resolve(
         wheels = _lock_wheels(sources, target, solved.distributions)
         pins = Pins(below.digest, debs, wheels, solved.pinned, _base_python(below))
     return Resolved(platform, below, pins, target)
+
+
+def _resolve_base(
+    sources: Sources,
+    platform: Platform,
+    now: datetime,
+    pins: Pins | None,
+    emit: Emit,
+    received: ReceivedScans,
+    *,
+    python_needed: bool,
+) -> tuple[ResolvedBase, tuple[PinnedDeb, ...]]:
+    base, python = sources.project.base, sources.base_python
+    if isinstance(base, DebianBase):
+        return _debian(base, python, platform, sources, now, pins, emit)
+    from modelcrate.resolve.existing_base import resolve_existing
+
+    connections, folder = sources.connections, sources.folder
+    below = resolve_existing(
+        base, platform, python, folder, connections, pins, emit, received, python_needed=python_needed
+    )
+    return below, ()
 
 
 def _base_python(below: ResolvedBase) -> BasePython | None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 from modelcrate.net.config import HttpConfig
 from modelcrate.resolve.stand_ins import stand_in_house
@@ -179,3 +180,33 @@ def test_a_wheel_with_a_member_that_no_build_takes_is_not_locked(
             lock_wheels(Requirements(lines=("small",)), Target("3.11"), index, uv(tmp_path))
         assert what in str(caught.value)
         assert wheel.name in str(caught.value)
+
+
+def test_uv_looks_at_our_python_once_and_before_it_resolves(tmp_path: Path, house: Path) -> None:
+    """To start a Python takes it longer than to resolve, and can be done while something else is."""
+    log, program = tmp_path / "log", tmp_path / "uv.sh"
+    program.write_text(f'#!/bin/sh\necho "$1" >> {log}\nexec {find_uv_bin()} "$@"\n')
+    program.chmod(0o755)
+    real = uv(tmp_path)
+    logged = Uv(real.cache, real.network, str(program))
+    for _ in range(2):
+        with logged.meet_python():
+            pass
+    assert log.read_text().split() == ["python"]
+    (met,) = real.cache.glob("interpreter-*")
+    before = {each: each.stat().st_mtime_ns for each in met.rglob("*") if each.is_file()}
+    assert before
+    lock_wheels(Requirements(lines=("large",)), Target("3.11"), Index(wheelhouse=house), logged)
+    assert {each: each.stat().st_mtime_ns for each in met.rglob("*") if each.is_file()} == before
+
+
+def test_what_fails_meanwhile_ends_the_look(tmp_path: Path) -> None:
+    program = tmp_path / "uv.sh"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    begin = time.monotonic()
+    with pytest.raises(UserError), Uv(tmp_path / "cache", HttpConfig(), str(program)).meet_python():
+        raise UserError("no such base")
+    assert time.monotonic() - begin < 30
+    with Uv(tmp_path / "cache", HttpConfig(), "/nowhere/uv").meet_python():
+        pass
