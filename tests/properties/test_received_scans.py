@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modelcrate.events import ignore_event
+from modelcrate.resolve import scan
 from modelcrate.resolve.find_python import Look, Wanted, find_python
-from modelcrate.resolve.scan import LayerScan
-from modelcrate_layers.errors import UserError
+from modelcrate.resolve.scan import LayerScan, path_in_root
+from modelcrate_layers.errors import IntegrityError, UserError
 from support.foreign_bases import base
 from support.rootfs import layer, member
 
@@ -45,3 +48,20 @@ def test_a_python_is_found_or_none(values: list[dict[str, object]], unread: int)
     with suppress(UserError):  # its Python does not start, or is none
         resolved = find_python(below, Wanted(), Look.of(found, unread), ignore_event)
         assert resolved.interpreter.startswith("/") or not resolved.interpreter
+
+
+@pytest.mark.parametrize("pattern", [scan._INTERESTING, scan._MODULE], ids=["interesting", "module"])
+@given(data=st.data())
+def test_what_is_looked_for_has_a_hint_in_its_path(pattern: re.Pattern[str], data: st.DataObject) -> None:
+    path = data.draw(st.from_regex(pattern, fullmatch=True))
+    assert scan._HINT.search(path.encode(errors="surrogatepass"))
+
+
+@given(st.text(alphabet="/.ab", max_size=12).map(str.encode))
+def test_a_path_is_that_of_its_parts_or_leads_outside(name: bytes) -> None:
+    parts = [part for part in name.split(b"/") if part not in (b"", b".")]
+    if b".." in parts:
+        with pytest.raises(IntegrityError, match="outside"):
+            path_in_root(name, "here")
+    else:
+        assert path_in_root(name, "here") == b"/".join(parts)

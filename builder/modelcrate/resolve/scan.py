@@ -52,6 +52,9 @@ _INTERESTING = re.compile(
 _MODULE = re.compile(r"(?:.+/)?lib(?:64)?/python3\.[0-9]{1,2}/[A-Za-z_]\w*(?:/__init__)?\.pyc?")
 """A top module of a standard library: its file, or that of its package."""
 
+_HINT = re.compile(rb"python|pypy|libc|ld-musl")
+"""What stands in all of these paths, and in few others."""
+
 _FOLDER_LINK = re.compile(r"(?:usr/|usr/local/)?(?:s?bin|lib(?:64)?)|opt/[^/]+|usr/local|usr")
 """Links in place of folders: a merged /usr, and an /opt/python that leads to one version."""
 
@@ -68,6 +71,9 @@ _VERSIONS = (
 
 _TOLD = re.compile(r"(?:ld-[a-z0-9_.-]+\.so\.[0-9])? (?:[0-9]{1,2}\.[0-9]{1,2}(?:\.[0-9a-z]{1,8})?)?")
 """A loader and a version, as they are read, or nothing."""
+
+_UNCLEAN = re.compile(rb"(?:^|/)(?:/|\.\.?(?:/|$))")
+"""An empty part of a path, or one of dots."""
 
 _OVERLAP = 256
 _WHITEOUT, _OPAQUE = b".wh.", b".wh..wh..opq"
@@ -204,6 +210,8 @@ def path_in_root(name: bytes, where: str) -> bytes:
     Raises:
         IntegrityError: The name leads outside with `..`.
     """
+    if not _UNCLEAN.search(name):
+        return name.removesuffix(b"/")  # nearly all of them
     parts = [part for part in name.split(b"/") if part not in (b"", b".")]
     if b".." in parts:
         raise IntegrityError(
@@ -271,6 +279,8 @@ def _hidden(path: bytes) -> str:
 
 
 def _file(path: bytes, target: bytes, member: Member) -> ScannedFile | None:
+    if member.kind is not MemberKind.SYMLINK and not _HINT.search(path):
+        return None  # nearly all of them
     name, leads_to = path.decode("utf-8", "replace"), target.decode("utf-8", "replace")
     interesting = _INTERESTING.fullmatch(name)
     if _MODULE.fullmatch(name):
