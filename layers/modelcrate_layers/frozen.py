@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import threading
 from collections.abc import Callable
 from functools import partial
 from operator import attrgetter, ge, gt, le, lt
@@ -26,13 +27,51 @@ else:
 
 
 def _declared(methods: dict[str, Callable[..., Any]], cls: type) -> type:
-    own = {name: made for name, made in methods.items() if name not in cls.__dict__}
-    made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(cls)
-    for name, method in own.items():
-        setattr(made, name, method)
+    if any(hasattr(each, _FIELDS) for each in cls.__bases__):  # it has their fields, too
+        made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(cls)
+    else:
+        made = _with_slots(cls)
+    for name, method in methods.items():
+        if name not in cls.__dict__:
+            setattr(made, name, method)
     setattr(made, "__signature__", _SIGNATURE)  # noqa: B010 - as below
     setattr(made, "__init__", _first_init(made))  # noqa: B010 - a type checker minds the plain way
     return made  # type: ignore[no-any-return]
+
+
+def _with_slots(cls: type) -> type:
+    """Returns the class anew, with slots for its fields. What else the standard library adds is made when somebody asks for it."""
+    kinds = {name: str(kind).removeprefix("typing.") for name, kind in cls.__annotations__.items()}
+    names = tuple(name for name, kind in kinds.items() if not kind.startswith("ClassVar"))
+    own = {name: value for name, value in cls.__dict__.items() if name not in {*names, "__dict__", "__weakref__"}}
+    standard = _Standard(cls)
+    own |= {_FIELDS: _Later(standard, _FIELDS), _PARAMETERS: _Later(standard, _PARAMETERS)}
+    own |= {"__slots__": names, "__match_args__": names, "__qualname__": cls.__qualname__}
+    return type(cls)(cls.__name__, cls.__bases__, own)
+
+
+class _Standard:
+    """A class as it was declared, which is made a dataclass by the standard library once."""
+
+    def __init__(self, declared: type) -> None:
+        self._declared, self._made, self._lock = declared, False, threading.Lock()
+
+    def get(self, name: str) -> Any:
+        with self._lock:
+            if not self._made:
+                dataclasses.dataclass(init=False, repr=False, eq=False)(self._declared)
+                self._made = True
+        return getattr(self._declared, name)
+
+
+class _Later:
+    """An attribute of a class that the standard library makes."""
+
+    def __init__(self, standard: _Standard, name: str) -> None:
+        self._standard, self._name = standard, name
+
+    def __get__(self, instance: object, owner: Any) -> Any:
+        return self._standard.get(self._name)
 
 
 class _Signature:
@@ -63,6 +102,8 @@ def _default(of: dataclasses.Field[Any]) -> Any:
 
 
 _MADE, _SIGNATURE = _Made(), _Signature()
+_FIELDS, _PARAMETERS = "__dataclass_fields__", "__dataclass_params__"
+"""What makes a class a dataclass to the standard library."""
 
 
 def _first_init(cls: Any) -> Callable[..., None]:
@@ -161,6 +202,7 @@ def _setstate(self: Any, state: list[Any]) -> None:
 _METHODS: dict[str, Callable[..., Any]] = {
     "__eq__": _eq,
     "__hash__": _hash,
+    "__replace__": dataclasses.replace,
     "__repr__": _repr,
     "__setattr__": _setattr,
     "__delattr__": _delattr,
