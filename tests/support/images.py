@@ -40,6 +40,7 @@ class Cold:
     data: bytes
     length: int | None = None
     key: str | None = None
+    label: str = ""
     passes: int = 0
     hashed: str = ""
 

@@ -162,7 +162,7 @@ class Packer:
         recipe = Recipe.of(tree, choice.codec)
         tar, label, size = self.sinks.hashed(planned, recipe.tar), f"{planned.role}: {planned.name}", recipe.tar.size
         measuring = Measuring.of(recipe, TrackedChunks(tar, label, size, self.emit), size)
-        measuring.key = str(planned.cache_key)
+        measuring.key, measuring.label = str(planned.cache_key), label
         layer = replace(self.sinks.take(planned, measuring, store), inputs=planned.kind.inputs())
         files = planned.kind.materials().files
         if planned.key is not None or settled(

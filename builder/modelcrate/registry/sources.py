@@ -27,6 +27,11 @@ class Stream(Protocol):
         ...
 
     @property
+    def label(self) -> str:
+        """The layer in words, for messages; empty for none."""
+        ...
+
+    @property
     def descriptor(self) -> Descriptor:
         """The layer's descriptor. It is valid only after an iteration reached its end."""
         ...
@@ -116,7 +121,7 @@ class UnhashedStream:
     @property
     def name(self) -> str:
         """The name for messages."""
-        return self.stream.key or "a layer that is hashed while it is sent"
+        return self.stream.label or "a layer that is hashed while it is sent"
 
     @property
     def key(self) -> str | None:

@@ -26,6 +26,8 @@ class TransferEvents:
     def __call__(self, event: object) -> None:
         """Emits what an event of the registry client means."""
         match event:
+            case events.Moved(None, name, done, _):  # who reads its layer shows how far it is
+                self._done[f"push {name}"] = done
             case events.Moved(_, name, done, total):
                 self._advance(f"push {name}", done, total)
             case events.Waiting(name):

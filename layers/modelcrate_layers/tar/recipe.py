@@ -166,10 +166,11 @@ class Measuring:
     """A pass over a tar on its way into a codec. When an iteration has ended, `layer` and `descriptor` are there.
 
     Not a frozen value: it is the pass itself. The tar is hashed before it is encoded and, unless the codec is none, after it. `key` is
-    a name for the bytes that are to come, where they have one before they are read.
+    a name for the bytes that are to come, where they have one before they are read, and `label` is one for people.
     """
 
     key: str | None = None
+    label: str = ""
 
     def __init__(
         self,
