@@ -13,6 +13,8 @@ from modelcrate.modelfiles.framework_reading import PickleNames
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 
+_RELEASE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})*")
+
 
 @dataclass(frozen=True, slots=True)
 class KnownFailure:
@@ -319,6 +321,8 @@ def _applies(row: KnownFailure, names: Iterable[str], versions: Mapping[str, str
 
 
 def _within(version: str, specifier: str) -> bool:
+    if _RELEASE.fullmatch(version):  # nearly all are so, and the grammar of versions takes a while to import
+        return all(_holds(version, clause) for clause in specifier.split(","))
     from packaging.specifiers import SpecifierSet
     from packaging.version import InvalidVersion
 
@@ -326,3 +330,17 @@ def _within(version: str, specifier: str) -> bool:
         return bool(version) and SpecifierSet(specifier).contains(version, prereleases=True)
     except InvalidVersion:
         return False
+
+
+def _holds(release: str, clause: str) -> bool:
+    """Whether a release is below a version (`<1.9`), or not (`>=1.4.dev0`). For a release, what comes before the version itself counts as that."""
+    below, bound = clause.startswith("<"), clause.lstrip("<>=").removesuffix(".dev0")
+    return (_numbers(release) < _numbers(bound)) is below
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    """Returns the numbers of a release without the zeros at its end, which mean nothing (PEP 440)."""
+    numbers = [int(part) for part in release.split(".")]
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return tuple(numbers)

@@ -126,6 +126,8 @@ def mismatches(
 
 
 def _fits(rule: Rule, model: str, image: str) -> bool:
+    if model == image:  # mostly, and what a version has written it reads
+        return True
     from packaging.version import InvalidVersion, Version
 
     try:

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from modelcrate.modelfiles.framework_reading import PickleNames
-from modelcrate.pipeline.known_failures import FAILURES, binary_faults, loading_faults
+from modelcrate.pipeline.known_failures import FAILURES, _within, binary_faults, loading_faults
 from modelcrate.pipeline.start_check.import_graph import Reached, Sources, Start, reach
 from modelcrate.resolve.import_names import modules_of, prefixes, proposal, provides
 from modelcrate.resolve.standard_library import standard_library, versions_with
@@ -257,3 +258,31 @@ def test_packages_that_are_built_for_another_numpy_are_refused() -> None:
     assert not list(binary_faults({"scikit-learn": "1.2.2", "numpy": "1.26.4"}))
     assert not list(binary_faults({"scikit-learn": "1.4.2", "numpy": "2.0.0"}))
     assert not list(binary_faults({"scikit-learn": "1.2.2"}))
+
+
+CLAUSES = sorted({clause for row in FAILURES for text in (row.fails, row.model) if text for clause in text.split(",")})
+
+
+@pytest.mark.parametrize("clause", [*CLAUSES, ">=2.dev0", "<0.8.37.dev0"])
+def test_releases_are_compared_as_the_grammar_of_versions_compares_them(clause: str) -> None:
+    bound = clause.lstrip("<>=").removesuffix(".dev0")
+    near = [
+        bound,
+        f"{bound}.0",
+        f"{bound}.0.1",
+        "0",
+        "0.0",
+        "1",
+        "1.2.99",
+        "1.3",
+        "1.10",
+        "2.0.0",
+        "99",
+        "01.3",
+        "1.3rc1",
+    ]
+    for version in near:
+        assert _within(version, clause) == SpecifierSet(clause).contains(version, prereleases=True), (version, clause)
+    assert not _within("1.3rc1", "<1.3.dev0")
+    assert not _within("", "<1")
+    assert not _within("not a version", "<1")
