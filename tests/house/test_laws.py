@@ -24,7 +24,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "requests": ("modelcrate.registry", "modelcrate.net"),
     "urllib3": ("modelcrate.registry", "modelcrate.net"),
     "certifi": ("modelcrate.registry", "modelcrate.net"),
-    "ahocorasick_rs": ("modelcrate.security.scan.secrets",),
+    "ahocorasick_rs": ("modelcrate.security.scan.secrets", "modelcrate.modelfiles.configured_code"),
     "oras": ("modelcrate.registry",),
     "http.client": (
         "modelcrate.net",

@@ -24,7 +24,7 @@ from modelcrate.images.artifact import read_artifact_index, read_layers
 from modelcrate.modelfiles import recognition
 from modelcrate.modelfiles.byte_reader import ByteReader
 from modelcrate.modelfiles.facts import Verdict
-from modelcrate.modelfiles.pickle.containers import pickles_in
+from modelcrate.modelfiles.pickle.containers import contents_of
 from modelcrate.modelfiles.pickle.interpreter import interpret_plain
 from modelcrate.modelfiles.pickle.opcodes import NEEDY
 from modelcrate.modelfiles.pickle.policy import judge
@@ -130,7 +130,7 @@ def test_what_takes_from_nothing_begins_no_pickle(code: int, data: bytes) -> Non
 
 @given(plain, st.integers(0, 5))
 def test_plain_values_are_always_safe(value: object, protocol: int) -> None:
-    (found,) = pickles_in(io.BytesIO(pickle.dumps(value, protocol)), "m.pkl")
+    (found,) = contents_of(io.BytesIO(pickle.dumps(value, protocol)), "m.pkl")
     judged = judge(found)
     assert judged is not None
     assert judged.verdict is Verdict.SAFE, judged.because
@@ -166,7 +166,7 @@ def test_a_call_is_seen_whatever_stands_around_it(value: object, protocol: int, 
     before = pickle.dumps(value, protocol)[:-1]
     call = reduced(max(protocol, other))
     data = before + b"0" + call[2:] if call[:1] == b"\x80" else before + b"0" + call
-    (found, *_) = pickles_in(io.BytesIO(b"\x80\x02" + data), "m.pkl")
+    (found, *_) = contents_of(io.BytesIO(b"\x80\x02" + data), "m.pkl")
     judged = judge(found)
     assert judged is not None
     assert judged.verdict is Verdict.UNSAFE
@@ -180,7 +180,7 @@ def test_no_opcodes_that_the_real_machine_takes_are_called_safe_with_a_name_that
         named = {str(arg) for op, arg, _ in pickletools.genops(data) if op.name in ("GLOBAL", "INST")}
     except Exception:
         named = set()
-    found = [judge(each) for each in pickles_in(io.BytesIO(b"\x80\x02" + data), "m.pkl")]
+    found = [judge(each) for each in contents_of(io.BytesIO(b"\x80\x02" + data), "m.pkl")]
     worst = max((each.verdict for each in found if each), key=lambda one: one.value, default=Verdict.SAFE)
     assert not named or worst is Verdict.UNSAFE
 
@@ -269,7 +269,7 @@ def test_expressions_are_valid_or_nothing(text: str) -> None:
 @pytest.mark.parametrize("kind", sorted(MALICIOUS.keys() - {"a zip behind a pickle"}))  # cut, that is no zip any more
 def test_no_prefix_of_an_attack_is_safe_once_the_call_is_in_it(kind: str) -> None:
     data = MALICIOUS[kind]
-    found = [judge(each) for each in pickles_in(io.BytesIO(data[:-1]), "m.pkl")]
+    found = [judge(each) for each in contents_of(io.BytesIO(data[:-1]), "m.pkl")]
     assert (
         max((each.verdict for each in found if each), key=lambda one: one.value, default=Verdict.SAFE)
         is not Verdict.SAFE

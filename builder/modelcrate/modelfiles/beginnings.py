@@ -10,7 +10,9 @@ from typing import BinaryIO
 from modelcrate.modelfiles.byte_reader import ByteReader, LimitError
 from modelcrate.modelfiles.formats import may_have_format
 from modelcrate.modelfiles.pickle.opcodes import ARGUMENTS, NEEDY
+from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.tar.codec import ZSTD_SKIPPED
 
 HEAD = 512
 """Bytes at the beginning of a file that decide its format."""
@@ -21,13 +23,18 @@ LZMA = (b"\x5d\x00",)
 ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 """How compressed streams begin, as joblib and pandas recognise them: gzip, bzip2, xz and zstandard; the format before xz; zlib."""
 
+_DICTIONARIES = frozenset({(1 << 32) - 1, *(each << more for each in (2, 3) for more in range(31))})
+_LZMA_MEMORY = 1 << 28
+"""The sizes of a dictionary by which liblzma knows the format before xz, and the bytes that unpacking its beginning may take."""
+
 HEADED = re.compile(rb"\x80[\x00-\x05]")
 UNREAD = (
     (b"\x04\x22\x4d\x18", "is packed with lz4"),
     (b"7z\xbc\xaf\x27\x1c", "is a 7z archive"),
     (b"Rar!\x1a\x07", "is a RAR archive"),
+    (b"LZIP\x01", "is packed with lzip"),
 )
-"""How files begin that the standard library can't unpack; joblib reads lz4."""
+"""How files begin that are not unpacked here; joblib reads lz4, and Python's lzma reads lzip where its library is new."""
 
 ZFILE = re.compile(rb"ZF0x[0-9a-f]{1,16} ")
 """How joblib's compressed files before 0.10 begin."""
@@ -56,7 +63,12 @@ MAGIC = re.compile(rb"\x80[\x00-\x05]|" + b"|".join(map(re.escape, (NPY, b"PK\3\
 """What may stand behind a pickle without a header, and is no text."""
 
 YAML = (".yaml", ".yml")
-_CONFIGURES = (b"class_name", b"chat_template")
+MAX_CONFIG = 64 << 20
+"""Bytes of a configuration."""
+
+_CONFIGURES = (b"class_name", b"chat_template", b"auto_map", b"attn_implementation", b"trust_remote_code", b"_target_")
+"""What a configuration has that names code: keys of Keras, Transformers and Hydra."""
+
 _TAGS = re.compile(rb"python/|%TAG\b|![^\s!%]*+%[0-9a-fA-F]")
 """The tags by which PyYAML makes objects, and how they are hidden: by a short name, or by escapes."""
 
@@ -67,7 +79,7 @@ _HIDDEN_LETTERS = re.compile(re.escape(_ESCAPE) + rb"[4-7]")
 _NAMING = frozenset({b"c", b"i", b"\x93", b"\x82", b"\x83", b"\x84", b"P", b"Q", b"."})
 """Opcodes that import something or call the loader, and the end, behind which the next pickle may be."""
 
-_RARE = (*(magic for magic, _ in UNREAD), b"ZF0x")
+_RARE = (*(magic for magic, _ in UNREAD), b"ZF0x", *ZSTD_SKIPPED)
 
 
 def may_have_facts(data: bytes, name: str) -> bool:
@@ -101,7 +113,20 @@ def may_configure_code(data: bytes, name: str) -> bool:
         return True
     if name.endswith(YAML):
         return _TAGS.search(data) is not None
+    if b"\0" in data[:4]:  # UTF-16 and UTF-32, which Python's reader of JSON knows
+        return True
     return _ESCAPE in data and _HIDDEN_LETTERS.search(data) is not None  # the plain text is found far sooner
+
+
+def long_may_configure_code(file: BinaryIO, name: str) -> bool:
+    """Returns the same for a configuration that is not kept in memory."""
+    file.seek(0)
+    behind = b""
+    while chunk := file.read(CHUNK):
+        if may_configure_code(behind + chunk, name):
+            return True
+        behind = chunk[-64:]
+    return False
 
 
 def ends_as_zip(file: BinaryIO) -> bool:
@@ -154,7 +179,28 @@ def may_begin_pickles(head: bytes) -> bool:
     """Returns whether a file with these first bytes may have pickles in it, apart from a zip at its end. It runs for every file."""
     if head[:1] in _BEGINNINGS and (MAGIC.match(head) or head[0] not in BARE or _may_name(head)):
         return True
-    return head.startswith(_RARE) or head[257:262] == _USTAR or (head[148:149] in _CHECKED and begins_as_tar(head))
+    if head.startswith(_RARE) or head[257:262] == _USTAR or (head[148:149] in _CHECKED and begins_as_tar(head)):
+        return True
+    return head[13:14] == b"\0" and begins_as_lzma(head)
+
+
+def begins_as_lzma(head: bytes) -> bool:
+    """Returns whether a file begins in the format before xz, which has no magic: by what liblzma checks, and what a few bytes unpack to."""
+    stated = int.from_bytes(head[5:13], "little")
+    if (
+        head[:1] > b"\xe0"
+        or int.from_bytes(head[1:5], "little") not in _DICTIONARIES
+        or (1 << 38) <= stated < (1 << 64) - 1
+    ):
+        return False
+    import lzma
+
+    try:
+        return may_begin_pickles(
+            lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_LZMA_MEMORY).decompress(head[:HEAD], HEAD)
+        )
+    except (lzma.LZMAError, EOFError):
+        return False
 
 
 def _may_name(head: bytes) -> bool:

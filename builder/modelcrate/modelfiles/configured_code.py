@@ -1,18 +1,18 @@
-"""Code that configurations and graphs name: Keras in YAML, YAML's tags, chat templates, TensorFlow, skops, XML, path files. Pure."""
+"""Code that configurations and graphs name: YAML's tags, Hydra, chat templates, Transformers, TensorFlow, skops, XML, path files. Pure."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 from urllib.parse import unquote_to_bytes
 
-from modelcrate.modelfiles.beginnings import is_template
 from modelcrate.modelfiles.facts import Verdict
 from modelcrate.modelfiles.pickle import names
 from modelcrate.modelfiles.pickle.findings import NamedObject, Use
-from modelcrate.modelfiles.pickle.policy import FRAMEWORKS, UNSAFE_PACKAGES, rate
-from modelcrate_layers.content import CHUNK, parse_json
+from modelcrate.modelfiles.pickle.policy import FRAMEWORKS, NEVER, UNSAFE_PACKAGES, rate
+from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
 
 MAX_XML_HEAD = 64 << 10
@@ -22,38 +22,155 @@ MAX_PATHS = 1 << 20
 """Bytes of a path configuration file that are looked at."""
 
 TEMPLATE_ATTACKS = re.compile(
-    r"__\w+__|\\x5f|\\u005f|\\137|\|\s*attr\b|\b(mro|subclasses|func_globals|gi_frame|f_globals|lipsum|cycler|joiner|getattr|popen|eval|exec)\b"
-    r"|['\"]__|__['\"]|['\"]_['\"]\s*[,~+]\s*['\"]_|%c[^}]*\|\s*format\b"
+    r"__\w+__|\|\s*attr\b|\b(mro|subclasses|func_globals|gi_frame|f_globals|lipsum|cycler|joiner|getattr|popen|eval|exec)\b"
+    r"|['\"]__|__['\"]|['\"]_['\"]\s*[,~+]\s*['\"]_|['\"]_+['\"]\s*\*|%c[^}]*\|\s*format\b"
 )
 """What leads from a template to Python's modules, in one piece or put together. No template of a published model has it."""
 
+_TEMPLATE_ESCAPE = re.compile(
+    r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U000[0-9a-fA-F]{5}|N\{[^{}]{1,80}\}|[0-3]?[0-7]{1,2}|\n)"
+)
+_TEMPLATE_JOINT = re.compile(r"(?<!\\)(['\"])\s*[~+]?\s*\1")
+"""Escapes in the texts of a template, which are Python's, and what stands between two texts that become one."""
+
 _TAG_HANDLE = re.compile(rb"(?m)^%TAG[ \t]+(![\w-]*!?)[ \t]+(\S+)")
 _TAG = re.compile(rb"!<([^<>\s]{0,1000}+)>|(!(?:[\w-]*+!)?)([^\s!,\[\]{}]*+)")
-_MADE_BY_TAG = re.compile(r"tag:yaml\.org,2002:python/object(?P<called>/apply|/new)?:(?P<module>[\w.]+)\.(?P<name>\w+)")
-"""The tags by which PyYAML makes an object, or calls something for it."""
+_MADE_BY_TAG = re.compile(
+    r"tag:yaml\.org,2002:python/(?P<kind>object|object/apply|object/new|name|module):(?:(?P<module>[\w.]+)\.)?(?P<name>\w+)"
+)
+"""The tags by which PyYAML makes an object, calls something for it, or names it. What has no module is Python's own."""
 
-_ACTING_OPERATORS = (b"PyFunc", b"PyFuncStateless", b"EagerPyFunc", b"WriteFile")
-_READING_OPERATORS = (b"ReadFile", b"MatchingFiles", b"WholeFileReader", b"WholeFileReaderV2", b"PrintV2")
-"""TensorFlow's operators that call Python or write files, and those that read files or may write to one."""
+_PLAIN_TEXT = re.compile(r"'[\w.+-]*'")
+_NO_EXPRESSION = re.compile(
+    r"['\"\\]|__|(?<![0-9])\.|\.(?![0-9])|\b(eval|exec|open|input|compile|getattr|globals|breakpoint|lambda)\b"
+)
+"""What an expression of sizes has, `Symbol('s0', integer=True)`, and what none has: other texts, attributes, functions of Python's own."""
+
+_TARGET = re.compile(rb"_target_[\"']?[ \t]*:[ \t]*[\"']?([\w.]+)")
+_LOADS = re.compile(r"load|read_pickle|get_(class|method|object|static_method)$")
+_HARMLESS = frozenset(
+    {
+        "collections",
+        "dataclasses",
+        "functools",
+        "itertools",
+        "logging",
+        "math",
+        "operator",
+        "random",
+        "re",
+        "statistics",
+        "string",
+    }
+)
+"""What Hydra calls by a name: in YAML, which functions of frameworks run what is in a file, and modules of Python's own with helpers alone."""
+
+_KERNELS = ("_attn_implementation_internal", "_attn_implementation", "attn_implementation")
+"""Where a configuration of Transformers names kernels; by the first of them, older versions fetched and ran them unasked (CVE-2026-4372)."""
+
+_ACTING = [
+    "PyFunc",
+    "PyFuncStateless",
+    "EagerPyFunc",
+    "WriteFile",
+    "SaveDataset",
+    "SaveDatasetV2",
+    "DistributedSave",
+    "DatasetToTFRecord",
+    "ExperimentalDatasetToTFRecord",
+    "CreateSummaryFileWriter",
+    "CreateSummaryDbWriter",
+    "DebugIdentity",
+    "DebugIdentityV2",
+    "DebugIdentityV3",
+    "RpcClient",
+    "RpcServer",
+]
+_READING = [
+    "ReadFile",
+    "MatchingFiles",
+    "WholeFileReader",
+    "WholeFileReaderV2",
+    "PrintV2",
+    "TFRecordDataset",
+    "TFRecordDatasetV2",
+    "TextLineDataset",
+    "FixedLengthRecordDataset",
+    "FixedLengthRecordDatasetV2",
+    "CSVDataset",
+    "CSVDatasetV2",
+    "ExperimentalCSVDataset",
+    "SqlDataset",
+    "ExperimentalSqlDataset",
+    "LoadDataset",
+    "LMDBReader",
+    "LMDBDataset",
+    "ExperimentalLMDBDataset",
+    "TextLineReader",
+    "TextLineReaderV2",
+    "TFRecordReader",
+    "TFRecordReaderV2",
+    "FixedLengthRecordReader",
+    "FixedLengthRecordReaderV2",
+    "LoadAndRemapMatrix",
+    "ImmutableConst",
+    "FlexSave",
+    "FlexSaveV2",
+    "FlexSaveSlices",
+    "FlexRestore",
+    "FlexRestoreV2",
+    "FlexPrintV2",
+    "FlexImmutableConst",
+]
+"""TensorFlow's operators that call Python, write files or send data, and those that read files or may write to one; in TFLite (`Flex`), what its list of
+TensorFlow's operators has of these."""
+
+_LAMBDA = ('"Lambda"', '"__lambda__"')
+_HIDDEN, _KERAS = "\\u00", "_tf_keras_"
+"""What the configuration of a lambda layer has, beside a graph; how letters are hidden there, and what stands in all that Keras writes."""
+
+_IN_GRAPHS = tuple(each.encode() for each in (*_ACTING, *_READING, *_LAMBDA, _HIDDEN, _KERAS))
 
 
 def in_template(text: str, name: str) -> Iterator[tuple[Verdict, str]]:
-    """Yields the verdict on a chat template that leads out of Jinja's own values, with the reason."""
-    if found := TEMPLATE_ATTACKS.search(text):
+    """Yields the verdict on a chat template that leads out of Jinja's own values, with the reason. It is read as it is, and with its texts put together."""
+    plain = _TEMPLATE_ESCAPE.sub(lambda each: each[0].encode().decode("unicode-escape", "replace"), text)
+    if found := TEMPLATE_ATTACKS.search(text) or TEMPLATE_ATTACKS.search(_TEMPLATE_JOINT.sub("", plain)):
         yield Verdict.UNSAFE, f"{name} has {found[0]!r}, which leads to Python's modules"
 
 
-def in_chat_templates(data: bytes, name: str) -> Iterator[tuple[Verdict, str]]:
-    """Yields verdicts on the chat templates beside a model: a file of its own, or in a tokenizer's or processor's configuration."""
-    if is_template(name):
-        yield from in_template(data.decode("utf-8", "replace"), name)
-        return
-    config = parsed_json(data)
-    given = config.get("chat_template") if isinstance(config, dict) else None
-    for each in given if isinstance(given, list) else [given]:
-        text = each.get("template") if isinstance(each, dict) else each
-        if isinstance(text, str):
+def in_json(values: tuple[object, ...]) -> Iterator[tuple[Verdict, str]]:
+    """Yields verdicts on the readings of a JSON text: chat templates, what Transformers fetches and runs, what Hydra calls."""
+    for value in objects_in(values):
+        for text in texts_in(value.get("chat_template")):
             yield from in_template(text, "the chat template")
+        for text in texts_in(value.get("auto_map")):
+            whose = "another repository" if "--" in text else "its own"
+            yield Verdict.UNKNOWN, f"code of {whose} (auto_map: {text[:80]})"
+        for key in _KERNELS:
+            if isinstance(named := value.get(key), str) and "/" in named:
+                unasked = key == _KERNELS[0]
+                yield (
+                    Verdict.UNSAFE if unasked else Verdict.UNKNOWN,
+                    f"kernels of another repository ({key}: {named[:80]})",
+                )
+        if value.get("trust_remote_code") is True:
+            yield Verdict.UNKNOWN, "trust in code of other repositories (trust_remote_code)"
+        for text in texts_in(value.get("_target_")):
+            yield from _in_target(text)
+
+
+def _in_target(target: str) -> Iterator[tuple[Verdict, str]]:
+    """Yields the verdict on what Hydra calls by a name (`_target_`). What a package of the project has is the project's own affair."""
+    named = NamedObject(*target.rpartition(".")[::2], Use.CALLED)
+    root = target.partition(".")[0]
+    what = f"{target[:80]}, which Hydra calls (_target_)"
+    if rate(named) is Verdict.SAFE:
+        return
+    if _is_known(named):
+        yield Verdict.UNKNOWN if root in _HARMLESS else Verdict.UNSAFE, what
+    elif root in (*FRAMEWORKS, "hydra") and (NEVER.search(named.module) or _LOADS.match(named.name)):
+        yield Verdict.UNKNOWN, what
 
 
 def in_yaml(data: bytes) -> Iterator[tuple[Verdict, str]]:
@@ -63,59 +180,120 @@ def in_yaml(data: bytes) -> Iterator[tuple[Verdict, str]]:
             yield Verdict.UNSAFE, "a Lambda layer in YAML, whose code is in the file"
         else:
             yield Verdict.UNKNOWN, "a model of Keras' in YAML, which is not read"
+    for target in {each.decode() for each in _TARGET.findall(data)}:
+        yield from _in_target(target)
     handles = {b"!!": b"tag:yaml.org,2002:"} | dict(_TAG_HANDLE.findall(data))
     for whole, handle, rest in set(_TAG.findall(data)):
         tag = unquote_to_bytes(whole or handles.get(handle, handle) + rest).decode("utf-8", "replace")
         if made := _MADE_BY_TAG.fullmatch(tag):
-            named = NamedObject(made["module"], made["name"], Use.CALLED if made["called"] else Use.MADE)
-            if (verdict := _rated(named)) is not Verdict.SAFE:
-                yield verdict, f"{named}, by a tag"
+            yield from _in_tag(made["kind"], made["module"], made["name"])
+
+
+def _in_tag(kind: str, module: str | None, name: str) -> Iterator[tuple[Verdict, str]]:
+    """Yields the verdict on a tag of PyYAML's. What is only named or imported is told if it is Python's own: that can be called by other tags."""
+    if kind == "module":
+        module, name = f"{module}.{name}" if module else name, "__name__"
+    use = {"object": Use.MADE, "name": Use.NAMED, "module": Use.NAMED}.get(kind, Use.CALLED)
+    named = NamedObject(module or "builtins", name, use)
+    verdict = _rated(named)
+    if verdict is not Verdict.SAFE and (use is not Use.NAMED or _is_known(named)):
+        yield verdict, f"{named}, by a tag"
+
+
+def _is_known(named: NamedObject) -> bool:
+    root = named.module.partition(".")[0]
+    return root in UNSAFE_PACKAGES or names.is_standard_library(root)
 
 
 def _rated(named: NamedObject) -> Verdict:
     """Returns the verdict on a name in a configuration: what a package of the project has is unknown, even if it is called."""
     verdict = rate(named)
-    root = named.module.partition(".")[0]
-    known = root in UNSAFE_PACKAGES or root in FRAMEWORKS or names.is_standard_library(root)
+    known = _is_known(named) or named.module.partition(".")[0] in FRAMEWORKS
     return verdict if known or verdict is Verdict.SAFE else Verdict.UNKNOWN
 
 
 def in_paths(file: BinaryIO) -> Iterator[tuple[Verdict, str]]:
     """Yields a verdict on a path configuration file whose lines Python runs, if it lies in a folder of packages."""
     file.seek(0)
-    if found := re.search(rb"(?m)^import[ \t].{0,80}", file.read(MAX_PATHS)):
+    if found := re.search(rb"(?m)^(?:\xef\xbb\xbf)?import[ \t].{0,80}", file.read(MAX_PATHS)):
         yield Verdict.UNKNOWN, f"a line that Python runs at its start: {found[0].decode('utf-8', 'replace')!r}"
 
 
-def parsed_json(data: bytes) -> object:
-    """Returns the value of a JSON text; None for what is none."""
+def json_values(data: bytes) -> tuple[object, ...]:
+    """Returns the value of a JSON text as Python's reader takes it; a second one where a key stands twice, of which others take the first.
+
+    Nothing is returned for what is no JSON.
+
+    Raises:
+        IntegrityError: It is too deep to be read here, where another Python may read it.
+    """
+    twice = []
+
+    def last(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found = dict(pairs)
+        twice.extend([True] * (len(found) < len(pairs)))
+        return found
+
     try:
-        return parse_json(data, limit=len(data))
-    except IntegrityError:
-        return None
+        values = (json.loads(data, object_pairs_hook=last, parse_int=float),)
+        return (*values, json.loads(data, object_pairs_hook=lambda pairs: dict(reversed(pairs)))) if twice else values
+    except ValueError:
+        return ()
+    except RecursionError:
+        raise IntegrityError("is nested too deep to be read") from None
 
 
 def in_graph(file: BinaryIO) -> Iterator[tuple[Verdict, str]]:
-    """Yields verdicts on the operators of a TensorFlow graph (NodeDef.op, field 2 of a node) that act outside of it."""
-    wanted = {b"\x12" + bytes([len(each)]) + each: each for each in (*_ACTING_OPERATORS, *_READING_OPERATORS)}
-    found: set[bytes] = set()
+    """Yields verdicts on the operators of a TensorFlow graph that act outside of it, and on lambda layers in what Keras has written beside it."""
+    from ahocorasick_rs import BytesAhoCorasick, MatchKind
+
+    search = BytesAhoCorasick(_IN_GRAPHS, MatchKind.LeftmostLongest)
+    found: set[str] = set()
     behind = b""
     file.seek(0)
     while chunk := file.read(CHUNK):
-        found |= {name for coded, name in wanted.items() if name not in found and coded in behind + chunk}
+        piece = behind + chunk
+        for number, start, _ in search.find_matches_as_indexes(piece):
+            name = _IN_GRAPHS[number].decode()
+            operator = number < len(_ACTING) + len(_READING)
+            if not operator or piece[start - 1] in (
+                0,
+                len(name),
+            ):  # its length, of which a longer spelling ends with a zero
+                found.add(name)
         behind = chunk[-64:]
-    for name in sorted(found):
-        acts = name in _ACTING_OPERATORS
-        what = "calls Python or writes files" if acts else "reads files, or may write to one"
-        yield Verdict.UNSAFE if acts else Verdict.UNKNOWN, f"the operator {name.decode()} of TensorFlow, which {what}"
+    for each in sorted(found.intersection(_ACTING)):
+        yield Verdict.UNSAFE, f"the operator {each} of TensorFlow, which calls Python, writes files or sends data"
+    for each in sorted(found.intersection(_READING)):
+        yield Verdict.UNKNOWN, f"the operator {each} of TensorFlow, which reads files, or may write to one"
+    if not found.isdisjoint(_LAMBDA):
+        yield Verdict.UNSAFE, "a Lambda layer of Keras, whose code is in the file"
+    elif {_HIDDEN, _KERAS} <= found:
+        yield Verdict.UNSAFE, "a configuration of Keras with letters that are hidden by escapes"
+
+
+def in_start(file: BinaryIO) -> Iterator[tuple[Verdict, str]]:
+    """Yields a verdict on a file with functions that Python calls at its start (PEP 829), if it lies in a folder of packages."""
+    file.seek(0)
+    if found := re.search(rb"(?m)^[ \t]*([\w.]+:[\w.]+)[ \t\r]*$", file.read(MAX_PATHS)):
+        yield Verdict.UNKNOWN, f"a function that Python calls at its start: {found[1].decode('utf-8', 'replace')!r}"
+
+
+def in_exported(data: bytes) -> Iterator[tuple[Verdict, str]]:
+    """Yields verdicts on a program of torch.export, which PyTorch runs. Its expressions are evaluated while it is loaded (`sympy.sympify`)."""
+    for value in objects_in(json_values(data)):
+        if "graph_module" in value:
+            yield Verdict.UNKNOWN, "a program of torch.export, which PyTorch runs"
+        if isinstance(text := value.get("expr_str"), str) and _NO_EXPRESSION.search(_PLAIN_TEXT.sub("", text)):
+            yield Verdict.UNSAFE, f"an expression that is code: {text[:80]!r}"
 
 
 def in_skops(data: bytes) -> Iterator[tuple[Verdict, str]]:
     """Yields verdicts on what a skops schema names."""
-    root = parsed_json(data)
-    if root is None:
+    values = json_values(data)
+    if not values:
         yield Verdict.UNKNOWN, "schema.json can't be read"
-    for value in objects_in(root):
+    for value in objects_in(values):
         if isinstance(value.get("__module__"), str) and isinstance(value.get("__class__"), str):
             yield from _skops_object(value["__module__"], value["__class__"], value.get("__loader__"))
 
@@ -141,8 +319,19 @@ def objects_in(root: object) -> Iterator[dict[str, Any]]:
     todo = [root]
     while todo:
         value = todo.pop()
-        if isinstance(value, list):
+        if isinstance(value, (list, tuple)):
             todo += value
         elif isinstance(value, dict):
             todo += value.values()
             yield value
+
+
+def texts_in(root: object) -> Iterator[str]:
+    """Yields every text of a JSON value, at any depth."""
+    todo = [root]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, (list, dict)):
+            todo += value.values() if isinstance(value, dict) else value

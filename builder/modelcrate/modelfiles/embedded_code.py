@@ -10,26 +10,39 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from os.path import splitext
 from typing import BinaryIO, cast
 
 from modelcrate.modelfiles import hdf5
-from modelcrate.modelfiles.beginnings import YAML, ends_as_zip, may_configure, may_configure_code
+from modelcrate.modelfiles.beginnings import (
+    MAX_CONFIG,
+    YAML,
+    ends_as_zip,
+    is_template,
+    long_may_configure_code,
+    may_configure,
+    may_configure_code,
+)
 from modelcrate.modelfiles.configured_code import (
-    in_chat_templates,
+    in_exported,
     in_graph,
+    in_json,
     in_paths,
     in_skops,
+    in_start,
     in_template,
     in_xml,
     in_yaml,
+    json_values,
 )
 from modelcrate.modelfiles.facts import Verdict
 from modelcrate.modelfiles.formats import Format, Sample
 from modelcrate.modelfiles.gguf import Gguf, unknown_types
-from modelcrate.modelfiles.keras_config import MAX_CONFIG, in_keras_config, keras_in_json
+from modelcrate.modelfiles.keras_config import in_keras_config, keras_in_json
 from modelcrate.modelfiles.onnx import PYTHON, Onnx, leads_out
-from modelcrate.modelfiles.pickle.policy import Judgement
+from modelcrate.modelfiles.pickle.containers import Configuration, Found, contents_of
+from modelcrate.modelfiles.pickle.policy import Judgement, judge
 from modelcrate.modelfiles.pickle.windows import Window
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
@@ -45,17 +58,29 @@ _SCRIPT_ATTACKS = re.compile(
 )
 """Operators of TorchScript that read or write files, or that other libraries bring."""
 
+_SCRIPT = re.compile(r"(^|/)(code/.*\.py|bytecode\.pkl)$")
+_EXPORTED = re.compile(r"(^|/)(serialized_exported_program|models/[^/]+)\.json$")
+"""Where TorchScript is in an archive, for phones as well, and where programs of torch.export are."""
+
 _LIBRARIES = (".so", ".dll", ".dylib", ".pyd")
 
 _LAMBDA = (b'"Lambda"', b'"__lambda__"', b"\\u00")
 """What a Keras configuration in an HDF5 file has that has a lambda layer, or hides a word by escapes."""
 
 
+_TOO_LONG = Judgement.of_code(
+    Verdict.UNKNOWN,
+    "json",
+    f"names of code among more than {MAX_CONFIG >> 20} MiB of a configuration, which are not read",
+)
+
 _SEARCHED: Mapping[str, Callable[[BinaryIO], Iterator[tuple[Verdict, str]]]] = {
     "tensorflow": in_graph,
+    "tflite": in_graph,
     "pmml": in_xml,
     "openvino": in_xml,
     "paths": in_paths,
+    "start": in_start,
 }
 """What is looked for in the bytes of formats that have no reader here."""
 
@@ -69,9 +94,12 @@ def in_file(file: BinaryIO, sample: Sample, known: Format | None) -> Iterator[Ju
         yield from in_hdf5(file, sample.size)
     elif word in _SEARCHED:
         yield from _each(word, _SEARCHED[word](file))
-    if may_configure(sample.name) and sample.size <= MAX_CONFIG:
+    if may_configure(sample.name):
         file.seek(0)
-        yield from in_configuration(file.read(), sample.name)
+        if sample.size <= MAX_CONFIG:
+            yield from in_configuration(file.read(), sample.name)
+        elif long_may_configure_code(file, sample.name):
+            yield _TOO_LONG
     if sample.head.startswith(b"PK") or ends_as_zip(file):
         try:
             yield from in_zip(file)
@@ -107,15 +135,30 @@ def in_gguf(model: Gguf) -> Iterator[Judgement]:
             yield from _each("gguf", in_template(text, key))
 
 
+def in_member(member: Configuration) -> Iterator[Judgement]:
+    """Yields verdicts on a configuration in an archive."""
+    found = in_configuration(member.data, member.inner) if member.data is not None else [_TOO_LONG]
+    for each in found:
+        yield replace(each, inner=member.inner)
+
+
 def in_configuration(data: bytes, name: str) -> Iterator[Judgement]:
-    """Yields verdicts on a model of Keras' in JSON or YAML, on YAML's tags, and on chat templates."""
+    """Yields verdicts on a model of Keras' in JSON or YAML, on YAML's tags, on chat templates, and on what Transformers and Hydra run."""
     if not may_configure_code(data, name):
         return
-    yield from _each("transformers", in_chat_templates(data, name))
-    if name.endswith(YAML):
+    if is_template(name):
+        yield from _each("transformers", in_template(data.decode("utf-8", "replace"), name))
+    elif name.endswith(YAML):
         yield from _each("yaml", in_yaml(data))
-    elif keras_in_json(data):
-        yield from in_keras_config(data, name)
+    else:
+        try:
+            values = json_values(data)
+        except IntegrityError as fault:
+            yield Judgement.of_code(Verdict.UNKNOWN, "json", f"it {fault.what}", unread=True)
+            return
+        yield from _each("json", in_json(values))
+        if keras_in_json(values):
+            yield from in_keras_config(values)
 
 
 def _each(framework: str, found: Iterable[tuple[Verdict, str]]) -> Iterator[Judgement]:
@@ -130,10 +173,9 @@ def in_zip(file: BinaryIO) -> Iterator[Judgement]:
     """Yields verdicts on a Keras model's configuration and on TorchScript's modules, if the zip has such."""
     with zipfile.ZipFile(file) as archive:
         names = archive.namelist()
-        if "config.json" in names:
-            config = _member(archive, "config.json")
-            if "metadata.json" in names or "model.weights.h5" in names or keras_in_json(config):
-                yield from in_keras_config(config)
+        keras = "config.json" in names and not {"metadata.json", "model.weights.h5"}.isdisjoint(names)
+        if keras and not json_values(_member(archive, "config.json")):
+            yield Judgement.of_code(Verdict.UNKNOWN, "keras", "config.json can't be read", unread=True)
         if "schema.json" in names:
             yield from _each("skops", in_skops(_member(archive, "schema.json")))
         yield from _in_archive(names)
@@ -141,7 +183,9 @@ def in_zip(file: BinaryIO) -> Iterator[Judgement]:
             if splitext(info.filename)[1].lower() in (".h5", ".hdf5"):
                 with _seekable(archive, info, file) as member:
                     yield from in_hdf5(member, info.file_size)
-        scripts = [name for name in names if re.search(r"(^|/)code/.*\.py$", name)]
+        if programs := [each for each in names if _EXPORTED.search(each)]:
+            yield from _each("torch", (each for name in programs for each in in_exported(_member(archive, name))))
+        scripts = [name for name in names if _SCRIPT.search(name)]
         attacks = {
             f"{name}: {found[0].decode()}"
             for name in scripts
@@ -164,7 +208,7 @@ def _in_archive(names: list[str]) -> Iterator[Judgement]:
             Verdict.UNKNOWN, "torch", f"machine code, which a loader may run ({libraries[0][:100]})"
         )
     served = "MAR-INF/MANIFEST.json" in names or any(re.search(r"(^|/)\.data/", each) for each in names)
-    if served and (scripts := [each for each in names if each.endswith(".py")]):
+    if served and (scripts := [each for each in names if each.endswith(".py") and not _SCRIPT.search(each)]):
         yield Judgement.of_code(Verdict.UNKNOWN, "torch", f"Python code, which a loader runs ({scripts[0][:100]})")
 
 
@@ -172,6 +216,7 @@ def in_hdf5(file: BinaryIO, size: int) -> Iterator[Judgement]:
     """Yields verdicts on an HDF5 file: Keras' configuration in it, other files that are read with it, filters of other libraries."""
     try:
         found = hdf5.read(file, size)
+        configs = [(name, json_values(text)) for name, text in found.configs] if found else []
     except IntegrityError as fault:
         yield Judgement.of_code(Verdict.UNKNOWN, "hdf5", f"it {fault.what}", unread=True)
         return
@@ -187,8 +232,17 @@ def in_hdf5(file: BinaryIO, size: int) -> Iterator[Judgement]:
         yield Judgement.of_code(
             Verdict.UNKNOWN, "hdf5", *(f"the filter {each}, for which a library is loaded" for each in found.plugins)
         )
-    for name, text in found.configs:
-        yield from in_keras_config(text, name)
+    if found.rows:
+        yield Judgement.of_code(Verdict.UNKNOWN, "hdf5", "rows of objects, which PyTables unpickles")
+    for name, value in found.ended:
+        for each in contents_of(io.BytesIO(value), ""):
+            if isinstance(each, Found) and (judged := judge(each)) is not None:
+                yield replace(judged, inner=f"the attribute {name[:100]}")
+    for name, values in configs:
+        if values:
+            yield from in_keras_config(values)
+        else:
+            yield Judgement.of_code(Verdict.UNKNOWN, "keras", f"{name} can't be read", unread=True)
 
 
 def _searched(file: BinaryIO) -> Iterator[Judgement]:

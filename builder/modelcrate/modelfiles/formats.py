@@ -29,7 +29,9 @@ _LZMA_MEMORY = 1 << 28
 """Bytes that unpacking the beginning of a stream may take."""
 
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
-_PATHS = re.compile(rb"(?:(?:import[ \t][^\0\n]*+|#[^\0\n]*+|[\w./\\:~@+-]*+)\r?\n?)*+")
+_PATHS = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:(?:import[ \t][^\0\n]*+|#[^\0\n]*+|[\w./\\:~@+ ()\[\],'!&=\x80-\xff-]*+)\r?\n?)*+"
+)
 """The lines of a path configuration file (`site` in Python's documentation): paths, remarks, and imports, which are run."""
 
 _WEIGHTS = re.compile(r".*\.safetensors|pytorch_model.*\.bin|.*\.h5")
@@ -200,6 +202,7 @@ FORMATS = (
         unread="bytecode of Python, which may differ from its source",
     ),
     Format("paths", "a path configuration file", detected=False),
+    Format("start", "a startup configuration file", endings=frozenset({".start"}), detected=False),
     Format("spss", "an SPSS data file", rb"\$FL[23]@\(#\)", detected=False),
     Format("idl", "variables of IDL", rb"SR\x00\x04", detected=False),
     Format("fasttext", "a fastText model", rb"\xba\x16\x4f\x2f", frozenset({".ftz"})),

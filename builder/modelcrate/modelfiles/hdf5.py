@@ -1,4 +1,4 @@
-"""What an HDF5 file can make its library or Keras do: code in configurations, bytes of other files, filters from other libraries.
+"""What an HDF5 file can make its library, Keras or PyTables do: pickles and code in configurations, bytes of other files, filters from other libraries.
 
 The structure is followed as the HDF5 File Format Specification (version 3.0) describes it: superblock, object headers, groups of both styles,
 attributes, heaps. The bytes of datasets are passed over. What is stored in a way that is not followed here raises an IntegrityError; a file
@@ -26,6 +26,9 @@ MAX_CONFIG = 64 << 20
 _CONFIGS = ("model_config", "training_config")
 """The attributes from which Keras makes layers, optimizers and losses."""
 
+_PICKLED_ROWS = ("PSEUDOATOM", b"object")
+"""The attribute of a dataset whose rows PyTables unpickles."""
+
 _FILTERS = frozenset({1, 2, 3, 4, 5, 6, 32000})
 """Filters that the library or h5py brings: deflate, shuffle, fletcher32, szip, nbit, scaleoffset, LZF. Others are loaded as plugins."""
 
@@ -38,13 +41,19 @@ _SHARED = 2
 
 @dataclass(frozen=True, slots=True)
 class Hdf5:
-    """What was found: the texts of Keras' configurations, the other files that are read, and the numbers of filters from plugins."""
+    """What was found: the texts of Keras' configurations, the other files that are read, and the numbers of filters from plugins.
+
+    `ended` are the names and values of attributes that end as a pickle does: PyTables unpickles them.
+    """
 
     configs: tuple[tuple[str, bytes], ...]
     outside: tuple[str, ...]
     plugins: tuple[int, ...]
     virtual: bool
     """Whether a dataset is put together from others, which may lie in any file."""
+    ended: tuple[tuple[str, bytes], ...]
+    rows: bool
+    """Whether PyTables unpickles rows of a dataset."""
 
 
 def superblock_at(file: BinaryIO, size: int) -> int | None:
@@ -83,6 +92,8 @@ class _Walk:
     outside: set[str] = field(default_factory=set)
     plugins: set[int] = field(default_factory=set)
     virtual: bool = False
+    ended: list[tuple[str, bytes]] = field(default_factory=list)
+    rows: bool = False
 
     @classmethod
     def over(cls, file: BinaryIO, start: int, size: int) -> _Walk:
@@ -118,7 +129,8 @@ class _Walk:
                     self._spend()
                     if (act := _ACTIONS.get(kind)) is not None:
                         act(self, body)
-        return Hdf5(tuple(self.configs), tuple(sorted(self.outside)), tuple(sorted(self.plugins)), self.virtual)
+        outside, plugins = tuple(sorted(self.outside)), tuple(sorted(self.plugins))
+        return Hdf5(tuple(self.configs), outside, plugins, self.virtual, tuple(self.ended), self.rows)
 
     def _spend(self) -> None:
         self.left -= 1
@@ -243,7 +255,7 @@ class _Walk:
                 self.todo.append(header)
 
     def attribute(self, body: Cursor) -> None:
-        """An attribute: Keras' configurations are kept."""
+        """An attribute: Keras' configurations are kept, and what may be a pickle."""
         version, flags = body.uint(1), body.uint(1)
         name_size, type_size, space_size = body.uint(2), body.uint(2), body.uint(2)
         if version == 3:
@@ -252,13 +264,29 @@ class _Walk:
         if version not in (1, 2, 3):
             raise IntegrityError("has an attribute of an unknown version")
         name = body.take(padded(name_size))[:name_size].rstrip(b"\0").decode("utf-8", "replace")
+        kind, space = body.take(padded(type_size)), body.take(padded(space_size))
         if name not in _CONFIGS:
+            if kind or flags & 1:
+                self._value(name, kind, body, one=space[1:2] == b"\0", shared=bool(flags & 1))
             return
-        kind = body.take(padded(type_size))
-        body.take(padded(space_size))
         if flags or len(kind) < 8:
             raise IntegrityError(f"has its {name} of a type that lies elsewhere")
         self.configs.append((name, self._text(name, kind, body)))
+
+    def _value(self, name: str, kind: bytes, body: Cursor, one: bool, shared: bool) -> None:
+        """Keeps the value of an attribute if PyTables would unpickle it: a text, of a fixed length or of any, with a pickle's end."""
+        value = b""
+        if shared:  # its type, and so its length, lies elsewhere
+            rest = body.take(body.left)
+            value = rest[: rest.rfind(b".") + 1]
+        elif kind[0] & 15 == 3:
+            value = body.take(min(int.from_bytes(kind[4:8], "little"), body.left)).rstrip(b"\0")
+        elif one and kind[0] & 15 == 9 and kind[1] & 15 == 1 and body.left >= 8 + self.at.offsets:
+            length, heap, index = body.uint(4), body.uint(self.at.offsets), body.uint(4)
+            value = self.at.in_global_heap(heap, index)[:length] if 2 < length <= MAX_CONFIG else b""
+        if value.endswith(b".") and len(value) > 2:
+            self.ended.append((name, value))
+        self.rows = self.rows or (name, value) == _PICKLED_ROWS
 
     def _text(self, name: str, kind: bytes, body: Cursor) -> bytes:
         size = int.from_bytes(kind[4:8], "little")

@@ -5,16 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from modelcrate.modelfiles.configured_code import objects_in, parsed_json
+from modelcrate.modelfiles.configured_code import objects_in
 from modelcrate.modelfiles.facts import Verdict
 from modelcrate.modelfiles.onnx import leads_out
 from modelcrate.modelfiles.pickle.findings import NamedObject, Use
 from modelcrate.modelfiles.pickle.policy import Judgement, rate
-from modelcrate_layers.content import parse_json
-from modelcrate_layers.errors import IntegrityError
-
-MAX_CONFIG = 64 << 20
-"""Bytes of a configuration."""
 
 _KERAS = re.compile(r"(keras|tf_keras|tensorflow|keras_hub|keras_nlp|keras_cv|builtins)(\.|$)")
 _KERAS_FUNCTIONS = re.compile(
@@ -37,27 +32,18 @@ _PICKLED = frozenset({"TorchModuleWrapper"})
 _OUTER = frozenset({"TFSMLayer", "JaxLayer", "FlaxLayer"})
 """Layers of Keras whose weights are a pickle, and those that call what is not in the file."""
 
-
-def keras_in_json(data: bytes) -> bool:
-    """Returns whether a JSON text is a model of Keras': as `to_json` writes it, or for the browser."""
-    root = parsed_json(data)
-    if isinstance(root, dict) and isinstance(root.get("modelTopology"), dict):
-        root = root["modelTopology"].get("model_config", root["modelTopology"])
-    return (
-        isinstance(root, dict)
-        and isinstance(root.get("class_name"), str)
-        and isinstance(root.get("config"), (dict, list))
-    )
+_READ = ("vocabulary", "filepath", "proto", "merges")
+"""What layers and tokenizers of Keras call the files that they read."""
 
 
-def in_keras_config(data: bytes, name: str = "config.json") -> Iterator[Judgement]:
+def keras_in_json(values: tuple[object, ...]) -> bool:
+    """Returns whether a JSON text has a part of a model of Keras': whole, as `to_json` writes it, for the browser, or below other keys."""
+    return any(isinstance(each.get("class_name"), str) and "config" in each for each in objects_in(values))
+
+
+def in_keras_config(values: tuple[object, ...]) -> Iterator[Judgement]:
     """Yields a verdict on what a Keras configuration makes Python import."""
-    try:
-        config = parse_json(data, limit=MAX_CONFIG)
-    except IntegrityError:
-        yield Judgement.of_code(Verdict.UNKNOWN, "keras", f"{name} can't be read", unread=True)
-        return
-    rated = {why: verdict for why, verdict in _keras_objects(config) if verdict is not Verdict.SAFE}
+    rated = {why: verdict for why, verdict in _keras_objects(values) if verdict is not Verdict.SAFE}
     if rated:
         worst = max(rated.values(), key=lambda one: one.value)
         yield Judgement.of_code(worst, "keras", *sorted(why for why, verdict in rated.items() if verdict is worst))
@@ -101,11 +87,11 @@ def _keras_outer(name: str, config: object) -> tuple[str, Verdict] | None:
     """Returns the verdict on a layer that loads what is not in the configuration; None for another one."""
     if name in _PICKLED:
         return f"the layer {name}, which is a pickle of PyTorch's", Verdict.UNSAFE
+    for place in map(config.get, _READ) if isinstance(config, dict) else ():
+        if isinstance(place, str) and ("://" in place or leads_out(place)):
+            return f"the layer {name}, which reads {place[:80]!r}", Verdict.UNSAFE
     if name in _OUTER:
         return f"the layer {name}, which calls what is not in the file", Verdict.UNKNOWN
-    words = config.get("vocabulary") if isinstance(config, dict) else None
-    if isinstance(words, str) and ("://" in words or leads_out(words)):
-        return f"the layer {name}, which reads {words[:80]!r}", Verdict.UNSAFE
     return None
 
 

@@ -57,7 +57,13 @@ _STORED = 1 << 15
 _BLOCK_HEAD = 5
 _CHUNKED = "+chunked-1"
 """What the rules of `chunked` add to zstd's version."""
-_MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2"))
+ZSTD_SKIPPED = tuple(bytes([number]) + b"\x2a\x4d\x18" for number in range(0x50, 0x60))
+"""How the frames of zstd begin that its readers pass over (RFC 8878, 3.1.2); one of them may come first."""
+
+_MAGIC = (
+    *((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2")),
+    *((each, "zstd") for each in ZSTD_SKIPPED),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ import json
 
 import pytest
 
+from modelcrate.modelfiles import embedded_code
 from modelcrate.modelfiles.facts import Verdict
+from modelcrate.modelfiles.pickle import containers
 from modelcrate.modelfiles.recognition import facts_at_hand, facts_of
-from support.pickles import zipped
+from support.pickles import tarred, zipped
 from support.waiting import processor_limit
 
 LAMBDA = {
@@ -52,6 +54,13 @@ def schema(module: str, name: str, loader: str = "TypeNode") -> bytes:
     )
 
 
+def exported(expression: str) -> bytes:
+    """A program of torch.export, as PyTorch 2.9 and newer write it."""
+    sizes = {"graph_module": {"graph": {"sym_int_values": {"s": {"as_expr": {"expr_str": expression}}}}}}
+    return zipped({"m/models/model.json": json.dumps(sizes).encode(), "m/archive_format": b"pt2"})
+
+
+ATTACK = "{{ cycler.__init__.__globals__.os }}"
 HONEST = "{% for message in messages %}{{ message['content'] | trim }}{{ '<|__end__|>'[2:] if loop.last }}{% endfor %}".replace(
     "__", ""
 )
@@ -59,6 +68,61 @@ KERAS_YAML = (
     b"backend: tensorflow\nclass_name: Sequential\nconfig:\n  layers:\n  - class_name: Dense\nkeras_version: 2.4.0\n"
 )
 UNSAFE = {
+    "Keras below another key": ("m.keras", zipped({"config.json": json.dumps({"x": LAMBDA}).encode()})),
+    "Keras in a list": ("m.keras", zipped({"config.json": json.dumps([LAMBDA]).encode()})),
+    "Keras in UTF-16": ("m.keras", zipped({"config.json": model(LAMBDA).decode().encode("utf-16")})),
+    "a key of Keras' that stands twice": ("m.json", model(LAMBDA).replace(b"{", b'{"class_name": "Model", ', 1)),
+    "a SavedModel on another machine": ("m.keras", layer("TFSMLayer", filepath="//machine.example/share")),
+    "the metadata of a SavedModel": ("keras_metadata.pb", b'\x22\x7e{"class_name": "Lambda", "config": {}}'),
+    "the same with hidden letters": ("keras_metadata.pb", b'_tf_keras_layer"{"class_name": "\\u004cambda"}'),
+    "a graph that writes a dataset": ("saved_model.pb", node(b"SaveDatasetV2")),
+    "an operator whose length is spelled long": ("saved_model.pb", b"\x12\x89\x00WriteFile"),
+    "a template that stands twice": (
+        "tokenizer_config.json",
+        b'{"chat_template": "{{ x }}", "chat_template": "%b"}' % ATTACK.encode(),
+    ),
+    "the first of two templates": (
+        "tokenizer_config.json",
+        b'{"chat_template": "%b", "chat_template": "{{ x }}"}' % ATTACK.encode(),
+    ),
+    "templates by their names": ("tokenizer_config.json", json.dumps({"chat_template": {"default": ATTACK}}).encode()),
+    "a template beside no number": ("tokenizer_config.json", b'{"a": NaN, "chat_template": "%b"}' % ATTACK.encode()),
+    "a template beside half a character": (
+        "tokenizer_config.json",
+        b'{"a": "\\ud800", "chat_template": "%b"}' % ATTACK.encode(),
+    ),
+    "a template beside a number of 5,000 digits": (
+        "tokenizer_config.json",
+        b'{"a": %b, "chat_template": "%b"}' % (b"9" * 5000, ATTACK.encode()),
+    ),
+    "a name in capital escapes": ("chat_template.jinja", rb"{{ ''['\x5F\x5Fclass\x5F\x5F'] }}"),
+    "a name in the names of letters": ("chat_template.jinja", rb"{{ ''['\N{LOW LINE}\N{LOW LINE}class'] }}"),
+    "a name of texts in a row": ("chat_template.jinja", b"{{ ''['_' '_cla' 'ss_' '_'] }}"),
+    "a name on two lines": ("chat_template.jinja", b"{{ ''['_\\\n_class__'] }}"),
+    "a repeated underscore": ("chat_template.jinja", b"{% set u = '_' * 2 %}{{ ''[u ~ 'class' ~ u] }}"),
+    "kernels that older versions of Transformers run": (
+        "config.json",
+        b'{"model_type": "llama", "_attn_implementation_internal": "evil/kernels"}',
+    ),
+    "a target of Hydra's": ("config.yaml", b"model:\n  _target_: os.system\n  command: x\n"),
+    "a target in JSON": ("config.json", b'{"a": [{"_target_": "subprocess.run"}]}'),
+    "a target in an archive of NeMo's": ("m.nemo", tarred({"./model_config.yaml": b"a:\n  _target_: builtins.exec\n"})),
+    "the same, packed": (
+        "m.nemo",
+        gzip.compress(tarred({"model_config.yaml": b"a: !!python/object/apply:os.system [x]"})),
+    ),
+    "a template in an archive": ("m.zip", zipped({"tokenizer_config.json": template(ATTACK)}, 8)),
+    "a tag without a module": ("c.yaml", b"a: !!python/object/apply:eval [x]\n"),
+    "a tag that names what another calls": (
+        "c.yaml",
+        b"!!python/object/new:list\nlistitems: x\nstate: {extend: !!python/name:exec }\n",
+    ),
+    "an expression that is code": ("m.pt2", exported("__import__('os').system('x')")),
+    "an expression with attributes": ("m.pt2", exported("().real.numerator")),
+    "TorchScript for phones": (
+        "m.ptl",
+        zipped({"m/data.pkl": b"\x80\x02}.", "m/bytecode.pkl": b"\x80\x02X\x0f\0\0\0aten::from_file."}),
+    ),
     "Keras in JSON": ("config.json", model(LAMBDA)),
     "Keras for the browser": (
         "model.json",
@@ -99,6 +163,21 @@ UNSAFE = {
     "skops that calls the system": ("m.skops", schema("os", "system", "FunctionNode")),
 }
 WARNED = {
+    "code beside a model": ("config.json", b'{"auto_map": {"AutoModel": "modeling.Mine"}}'),
+    "code of another repository": (
+        "config.json",
+        b'{"vision_config": {"auto_map": {"AutoConfig": "other/model--configuration.Its"}}}',
+    ),
+    "kernels of another repository": ("config.json", b'{"attn_implementation": "other/kernels"}'),
+    "trust that the model asks for": ("config.json", b'{"detector_config": {"trust_remote_code": true}}'),
+    "a target of Hydra's that loads": ("config.yaml", b"a: {_target_: torch.load, f: weights.pt}\n"),
+    "a helper as a target": ("config.yaml", b"a:\n  _target_: functools.reduce\n"),
+    "a program of torch.export": ("m.pt2", exported("Max(1, FloorDiv(Symbol('s0', integer=True), Float('1.5')))")),
+    "a graph that reads a dataset": ("saved_model.pb", node(b"TFRecordDatasetV2")),
+    "TFLite that saves": ("m.tflite", b"\x1c\0\0\0TFL3" + bytes(20) + b"\x08\0\0\0FlexSave\0"),
+    "imports behind a byte order mark": ("a.pth", b"\xef\xbb\xbfimport finder\n"),
+    "imports behind a path with spaces": ("a.pth", "/home/zoë/my models (new)\nimport finder\n".encode()),
+    "a startup file of Python 3.15": ("a.start", b"# ours\nfinder.hooks:install\n"),
     "a layer of a SavedModel": ("m.keras", layer("TFSMLayer", filepath="x")),
     "a graph that reads files": ("saved_model.pb", node(b"ReadFile")),
     "skops with a bound method": ("m.skops", schema("sklearn.svm", "SVC", "MethodNode")),
@@ -118,6 +197,22 @@ WARNED = {
     "entities": ("m.pmml", b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e SYSTEM "file:///x">]><PMML>&e;</PMML>'),
 }
 SILENT = {
+    "a number that is none": ("config.json", b'{"class_name": NaN, "config": 1}'),
+    "kernels by their names": (
+        "config.json",
+        b'{"_attn_implementation": "flash_attention_2", "trust_remote_code": false}',
+    ),
+    "targets of Hydra's": (
+        "config.yaml",
+        b"a:\n  _target_: torch.optim.AdamW\nb:\n  _target_: mine.models.Net\nc:\n  _target_: pathlib.Path\n",
+    ),
+    "texts in a template": (
+        "chat_template.jinja",
+        b"{{ x.split('_', 1)[0] + 'a' + 'b' ~ 'c' }}{{ y.replace('_', ' ') }}{{ '\\n' * 2 }}{{ '-' * 9 }}",
+    ),
+    "a path with spaces": ("a.pth", b"/home/me/my models, (new)\n"),
+    "another file called so": ("a.start", b"#!/bin/sh\nexec a\n"),
+    "a dataset in an archive": ("d.zip", zipped({"labels.json": b'[{"class_name": "dog", "box": [1, 2]}]'})),
     "Keras in JSON": ("config.json", model(DENSE)),
     "another configuration": ("config.json", b'{"class_name": "os.system", "model_type": "bert"}'),
     "no JSON": ("notes.json", b"class_name: Lambda"),
@@ -154,3 +249,19 @@ def test_code_that_a_configuration_names_has_a_verdict(verdict: Verdict, kind: s
 def test_very_many_tags_are_read_in_a_short_time(part: bytes) -> None:
     with processor_limit(10):
         facts_at_hand(part * ((1 << 21) // len(part)), "c.yaml")
+
+
+def test_a_configuration_that_is_too_deep_is_unread() -> None:
+    """Another version of Python reads it."""
+    data = b'{"chat_template": "x", "a": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+    (found,) = facts_at_hand(data, "tokenizer_config.json").pickles
+    assert found.unread
+
+
+def test_what_is_named_in_a_configuration_of_very_many_bytes_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (embedded_code, containers):
+        monkeypatch.setattr(module, "MAX_CONFIG", 4000)
+    data = b'{"a": "' + b"x" * 5000 + b'", "chat_template": "x"}'
+    for file, name in ((data, "a.json"), (zipped({"a.json": data}), "a.zip"), (zipped({"a.json": data}, 8), "a.zip")):
+        assert facts_at_hand(file, name).verdict is Verdict.UNKNOWN
+    assert facts_at_hand(data.replace(b"chat", b"that"), "a.json").verdict is Verdict.SAFE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import struct
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from modelcrate.modelfiles.facts import ModelFacts, Verdict
 from modelcrate.modelfiles.recognition import facts_of
 from support import hdf5_files
-from support.pickles import zipped
+from support.pickles import calls, zipped
 
 
 def facts(data: bytes, name: str) -> ModelFacts:
@@ -117,6 +118,10 @@ OUTSIDE = "/etc/passwd"
         (hdf5_files.hdf5(hdf5_files.VIRTUAL), Verdict.UNSAFE, "virtual"),
         (hdf5_files.hdf5(hdf5_files.PLUGIN), Verdict.UNKNOWN, "filter 32015"),
         (hdf5_files.hdf5(hdf5_files.DEFLATE), Verdict.SAFE, ""),
+        (hdf5_files.hdf5(hdf5_files.attribute("TITLE", calls("os", "system"))), Verdict.UNSAFE, "os.system"),
+        (hdf5_files.hdf5(hdf5_files.attribute("TITLE", b"It is a model, and a good one.")), Verdict.SAFE, ""),
+        (hdf5_files.hdf5(hdf5_files.attribute("index", pickle.dumps([("a", 1)], 0))), Verdict.SAFE, ""),
+        (hdf5_files.hdf5(hdf5_files.attribute("PSEUDOATOM", b"object")), Verdict.UNKNOWN, "which PyTables unpickles"),
         (hdf5_files.hdf5(hdf5_files.hard_link(48), CONFIGURED), Verdict.SAFE, ""),
         (hdf5_files.hdf5(hdf5_files.hard_link(9)), Verdict.UNKNOWN, "no object header"),
         (hdf5_files.hdf5(hdf5_files.hard_link(1 << 40)), Verdict.UNKNOWN, "leads out"),

@@ -23,7 +23,7 @@ import zstandard
 from modelcrate.modelfiles.beginnings import may_begin_pickles
 from modelcrate.modelfiles.facts import Verdict
 from modelcrate.modelfiles.pickle import containers, interpreter, names
-from modelcrate.modelfiles.pickle.containers import pickles_in
+from modelcrate.modelfiles.pickle.containers import contents_of
 from modelcrate.modelfiles.pickle.findings import NamedObject
 from modelcrate.modelfiles.pickle.policy import Judgement, judge
 from modelcrate.modelfiles.recognition import facts_at_hand
@@ -47,7 +47,7 @@ from support.waiting import processor_limit
 
 
 def judged(data: bytes, name: str = "model.pkl", allow: tuple[str, ...] = ()) -> list[Judgement]:
-    found = [judge(each, allow) for each in pickles_in(io.BytesIO(data), name)]
+    found = [judge(each, allow) for each in contents_of(io.BytesIO(data), name)]
     return [each for each in found if each is not None]
 
 
@@ -474,6 +474,10 @@ def test_compressed_streams_are_read_as_their_readers_do() -> None:
     small = {"id": lzma.FILTER_LZMA1, "dict_size": 3 << 18}
     assert worst(lzma.compress(EVIL, lzma.FORMAT_ALONE, filters=[small]), "m") is Verdict.UNSAFE
     assert worst(zstandard.ZstdCompressor().compress(EVIL), "m") is Verdict.UNSAFE
+    other = {"id": lzma.FILTER_LZMA1, "lc": 1, "lp": 2, "pb": 0, "dict_size": 1 << 16}
+    assert worst(lzma.compress(EVIL, lzma.FORMAT_ALONE, filters=[other]), "m") is Verdict.UNSAFE
+    assert worst(b"LZIP\x01" + bytes(30), "m") is Verdict.UNKNOWN
+    assert worst(b"\x5a\x2a\x4d\x18\4\0\0\0note" + zstandard.ZstdCompressor().compress(EVIL), "m") is Verdict.UNSAFE
     for pack in (gzip.compress, bz2.compress, lzma.compress, zlib.compress):
         assert worst(pack(PLAIN), "m.joblib") is worst(pack(PLAIN), "m.sav") is Verdict.SAFE
         assert worst(pack(PLAIN) + b"behind", "m.joblib") is Verdict.UNKNOWN
@@ -507,7 +511,7 @@ def test_a_member_that_is_packed_otherwise_is_named() -> None:
         assert f"packed by method {method}" in found.because[0]
 
 
-def test_more_pickles_in_a_row_than_are_read_are_told() -> None:
+def test_more_contents_of_a_row_than_are_read_are_told() -> None:
     data = b"N." * 10_001
     assert any("more than 10000 pickles" in why for each in judged(data) for why in each.because)
     assert all(each.unread for each in judged(data) if each.because)

@@ -278,13 +278,13 @@ def test_a_pickle_is_followed_once_in_a_build(
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "m.pkl").write_bytes(pickle.dumps({"trained": date(2026, 11, 30)}))
     model = tmp_path / "model" if whole else tmp_path / "model" / "m.pkl"
-    read = recognition.pickles_in
+    read = recognition.contents_of
 
     def counted(file: BinaryIO, name: str) -> object:
         followed.append(name)
         return read(file, name)
 
-    monkeypatch.setattr(recognition, "pickles_in", counted)
+    monkeypatch.setattr(recognition, "contents_of", counted)
     prepared, _ = prepare(model, more="entry: {source: src, script: score.py}\n")
     assert followed == ["m.pkl"]
     assert any(facts.pickles for facts in prepared.facts.values())

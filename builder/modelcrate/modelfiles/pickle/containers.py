@@ -1,4 +1,4 @@
-"""The pickles in a file, however they are wrapped: in zip, tar, compressed streams and numpy's files, in one another, one after another.
+"""The pickles and configurations in a file, however they are wrapped: in zip, tar, compressed streams and numpy's files, in one another, one after another.
 
 Every byte of a file is accounted for: it belongs to a pickle, to an array, to a member of an archive or to padding. Where a byte
 belongs to none of them, the file has a finding with a fault, which names the place and the reason.
@@ -22,6 +22,7 @@ from modelcrate.modelfiles.beginnings import (
     HEADED,
     LZMA,
     MAGIC,
+    MAX_CONFIG,
     NPY,
     STREAMS,
     UNREAD,
@@ -29,9 +30,13 @@ from modelcrate.modelfiles.beginnings import (
     ZIP_END,
     ZIP_TAIL,
     ZLIB,
+    begins_as_lzma,
     begins_as_tar,
     ends_as_zip,
     has_zip_end,
+    long_may_configure_code,
+    may_configure,
+    may_configure_code,
 )
 from modelcrate.modelfiles.byte_reader import PADDING, ByteReader
 from modelcrate.modelfiles.formats import PICKLED, Sample, format_of
@@ -86,8 +91,20 @@ class Found:
     """Whether the file is a pickle by its first bytes or its name; another file may only resemble one."""
 
 
-def pickles_in(file: BinaryIO, name: str) -> Iterator[Found]:
-    """Yields every pickle of a file, which must be seekable. What can't be read to its end is a pickle with a fault."""
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A member of an archive that may name code by its bytes, as a configuration that is a file of its own."""
+
+    inner: str
+    data: bytes | None
+    """None: more than MAX_CONFIG."""
+
+
+def contents_of(file: BinaryIO, name: str) -> Iterator[Found | Configuration]:
+    """Yields every pickle of a file, which must be seekable, and the configurations in its archives.
+
+    What can't be read to its end is a pickle with a fault.
+    """
     yield from _within(_Place(file, name, "", 0, True))
 
 
@@ -126,17 +143,21 @@ class _Place:
         return replace(self, file=file, depth=self.depth + 1, seekable=False, member=False)
 
 
-def _within(place: _Place) -> Iterator[Found]:
+def _within(place: _Place) -> Iterator[Found | Configuration]:
     if place.depth > MAX_DEPTH:
         yield place.broken(f"is wrapped more than {MAX_DEPTH} times")
         return
     try:
+        if place.member and may_configure(place.name):
+            yield from _configuration(place)
         head = place.head(HEAD)
         unread = next((what for magic, what in UNREAD if head.startswith(magic)), "")
         if head.startswith((b"PK\3\4", ZIP_END)) or _ends_as_zip(place):
             yield from _in_zip(place, head)
         elif unpack := next((unpack for magics, unpack in _UNPACKERS if head.startswith(magics)), None):
             yield from _within(place.unpacked(unpack))
+        elif head[13:14] == b"\0" and begins_as_lzma(head):
+            yield from _within(place.unpacked(lzma_stream))
         elif unread or ZFILE.match(head):
             yield place.broken(f"{unread or 'is packed as joblib did before 0.10'}, which is not read")
         elif begins_as_tar(head):
@@ -146,6 +167,15 @@ def _within(place: _Place) -> Iterator[Found]:
     except _BROKEN as fault:
         what = fault.what if isinstance(fault, IntegrityError) else f"{type(fault).__name__}: {fault}"
         yield place.broken(f"can't be unpacked: {what[:200]}")
+
+
+def _configuration(place: _Place) -> Iterator[Configuration]:
+    data = place.head(MAX_CONFIG + 1)
+    if len(data) <= MAX_CONFIG:
+        if may_configure_code(data, place.name):
+            yield Configuration(place.inner, data)
+    elif long_may_configure_code(place.file, place.name):
+        yield Configuration(place.inner, None)
 
 
 def _ends_as_zip(place: _Place) -> bool:
@@ -161,7 +191,7 @@ def _ends_as_zip(place: _Place) -> bool:
     return has_zip_end(tail) and ends_as_zip(_solid(place))
 
 
-def _in_zip(place: _Place, head: bytes) -> Iterator[Found]:
+def _in_zip(place: _Place, head: bytes) -> Iterator[Found | Configuration]:
     file = _solid(place)
     with zipfile.ZipFile(file) as archive:
         infos = archive.infolist()
@@ -193,7 +223,7 @@ def _in_zip(place: _Place, head: bytes) -> Iterator[Found]:
         yield place.broken("has more than one end of a zip, or bytes behind it")
 
 
-def _in_member(place: _Place, info: zipfile.ZipInfo, start: int) -> Iterator[Found]:
+def _in_member(place: _Place, info: zipfile.ZipInfo, start: int) -> Iterator[Found | Configuration]:
     """A member of a zip. One that is encrypted is read as if it weren't: PyTorch ignores the flag."""
     inner = place.window(start, info.compress_size, info.filename or "(no name)")
     if info.flag_bits & 1:
@@ -206,7 +236,7 @@ def _in_member(place: _Place, info: zipfile.ZipInfo, start: int) -> Iterator[Fou
         yield inner.broken(f"is packed by method {info.compress_type}, which is not read")
 
 
-def _in_tar(place: _Place) -> Iterator[Found]:
+def _in_tar(place: _Place) -> Iterator[Found | Configuration]:
     file = _solid(place)
     solid = replace(place, file=file, seekable=True)
     for name, where in list_tar(file):
@@ -335,7 +365,7 @@ def _merged(one: PickleFindings, other: PickleFindings) -> PickleFindings:
 
 
 _UNPACKERS: tuple[tuple[tuple[bytes, ...], Callable[[Iterator[bytes]], Iterator[bytes]]], ...] = (
-    (STREAMS, codec.decode),
+    ((*STREAMS, *codec.ZSTD_SKIPPED), codec.decode),
     (LZMA, lzma_stream),
     (ZLIB, zlib_streams),
 )
