@@ -47,6 +47,11 @@ SECRETS: dict[str, tuple[str, str]] = {
     "a file of environment variables with values": (".env", "TOKEN=abc"),
     "cloud credentials": (".aws/credentials", "[default]\nx = yes_it_is"),
     "a private SSH key": ("id_ed25519", "anything"),
+    "the state of Terraform, which has every value": ("terraform.tfstate", '{"version": 4}'),
+    "a token of Kaggle's": (".kaggle/kaggle.json", '{"username": "a", "key": "b"}'),
+    "secrets": (".streamlit/secrets.toml", 'password = "b"'),
+    "database passwords": (".my.cnf", "[client]\npassword = xyzzy7"),
+    "a login to a package index": (".npmrc", "//r.example/:_password=" + "czNjcjN0cHc="),
 }  # fmt: skip
 
 

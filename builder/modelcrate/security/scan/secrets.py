@@ -81,6 +81,18 @@ _FILES = {
     "application_default_credentials.json": "cloud credentials",
     "kubeconfig": "a login to a cluster",
     "cosign.key": "a signing key",
+    "kaggle.json": "a token of Kaggle's",
+    "rclone.conf": "cloud credentials",
+    "credentials.tfrc.json": "a token of HashiCorp's",
+    "terraform.tfstate": "the state of Terraform, which has every value",
+    "terraform.tfstate.backup": "the state of Terraform, which has every value",
+    ".terraformrc": "a token of HashiCorp's",
+    ".databrickscfg": "a token of Databricks'",
+    ".s3cfg": "cloud credentials",
+    ".my.cnf": "database passwords",
+    ".mylogin.cnf": "database passwords",
+    ".modal.toml": "a token of Modal's",
+    ".vault_pass": "a password",
 }
 _PATHS = {
     "/.aws/credentials": "cloud credentials",
@@ -93,6 +105,11 @@ _PATHS = {
     "/.config/gh/hosts.yml": "a token of GitHub's",
     "/.cache/huggingface/token": "a token of Hugging Face's",
     "/.huggingface/token": "a token of Hugging Face's",
+    "/.kaggle/access_token": "a token of Kaggle's",
+    "/.streamlit/secrets.toml": "secrets",
+    "/.snowflake/connections.toml": "database passwords",
+    "/.codex/auth.json": "a token of OpenAI's",
+    "/.m2/settings-security.xml": "a password",
 }
 _ENDINGS = {
     ".kdbx": "a password store",
@@ -100,6 +117,8 @@ _ENDINGS = {
     ".pfx": "a private key",
     ".jks": "a private key",
     ".ppk": "a private key",
+    ".keystore": "a private key",
+    ".keytab": "a private key",
 }
 _SUSPECT = (*_PATHS, *_ENDINGS)
 """How a path ends that may name a secret and isn't among the files."""
