@@ -9,7 +9,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -40,7 +39,7 @@ def answer(data: bytes, name: str) -> str:
 
 def acting(folder: Path) -> set[str]:
     """The files of a folder that do something when they are loaded."""
-    python = python_with("joblib") or sys.executable
+    python = python_with("joblib") or pytest.skip("joblib is not installed")
     done = subprocess.run([python, str(LOADERS), str(folder)], capture_output=True, text=True, cwd=folder, timeout=7200)
     assert done.returncode == 0, done.stderr[-2000:]
     return set(json.loads(done.stdout))

@@ -58,6 +58,11 @@ def test_onnx_facts() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("dtype", ["F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "U8"])
+def test_safetensors_of_one_byte_an_item(dtype: str) -> None:
+    assert read(safetensors({"a": tensor(0, 4, [4], dtype)}, b"1234"), "a.safetensors").fault == ""
+
+
 @pytest.mark.parametrize("location", [b"../secret", b"/etc/passwd", b"a\\..\\..\\b"])
 def test_onnx_weights_outside_of_the_model_are_refused(location: bytes) -> None:
     assert "lies elsewhere" in read(onnx(location), "m.onnx").fault

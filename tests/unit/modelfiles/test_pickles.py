@@ -106,6 +106,12 @@ def test_an_unknown_name_that_is_called_acts() -> None:
     assert worst(data, allow=("my_company.models:Churn",)) is Verdict.SAFE
     handed_over = b"\x80\x02ctorch._tensor\n_rebuild_from_type_v2\n(cmy_company\nrun\nN)NtR."
     assert worst(handed_over) is Verdict.UNSAFE
+    kept = b"\x80\x02ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._utils\n_rebuild_tensor_v2\n%b)}tR."
+    assert worst(kept % b"ctorch\nTensor\n") is Verdict.SAFE  # a tensor with an attribute, and torch.nn.Buffer
+    assert worst(kept % b"cmy_company\nTensor\n") is Verdict.UNKNOWN
+    assert worst(kept % b"cos\nsystem\n") is Verdict.UNSAFE
+    twice = b"\x80\x02ctorch._tensor\n_rebuild_from_type_v2\n(ctorch\nTensor\nq\0h\0)}tR."
+    assert worst(twice) is Verdict.UNSAFE
 
 
 def test_an_allowed_module_does_not_open_the_way_through_its_attributes() -> None:

@@ -56,6 +56,9 @@ MAKERS = frozenset(
 RECONSTRUCTOR = "copyreg._reconstructor"
 """It makes an instance of its first argument, and calls the constructor of the second, the class of Python's own that it is based on."""
 
+OF_TYPE = "torch._tensor._rebuild_from_type_v2"
+"""It calls its first argument, and takes what comes out for an instance of the second, without a call of its constructor."""
+
 FORMULA_DATA = "statsmodels.base.data"
 """The module whose classes evaluate a formula while they are given their state (`ModelData.__setstate__`), if the state asks for it."""
 
@@ -262,8 +265,12 @@ class _Machine:
         if isinstance(what, NamedObject):
             self.note(NamedObject(what.module, what.name, use))
         base = given[1] if given and len(given) > 1 and str(what) == RECONSTRUCTOR else None
-        for each in _names_in(given):
-            made = _is_maker(what) and each is not base
+        named = _names_in(given)
+        kind = given[1] if given and len(given) > 1 and str(what) == OF_TYPE else None
+        if sum(each is kind for each in named) > 1:
+            kind = None  # it is called as well
+        for each in named:
+            made = each is kind or (_is_maker(what) and each is not base)
             self.note(NamedObject(each.module, each.name, Use.MADE if made else Use.CALLED))
         self.push(MadeObject(what, given, use))
 

@@ -36,7 +36,8 @@ _CALLED: Mapping[str, str] = {
     **dict.fromkeys(JOBLIB, "NumpyArrayWrapper"),
     "torch": "Size device dtype float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool float half double int "
     "long short complex32 complex64 complex128 strided sparse_coo contiguous_format channels_last preserve_format per_tensor_affine "
-    "per_channel_affine qint8 quint8 qint32 float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz",
+    "per_channel_affine qint8 quint8 qint32 quint4x2 quint2x4 float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu "
+    "float4_e2m1fn_x2 bcomplex32 int1 int2 int3 int4 int5 int6 int7 uint1 uint2 uint3 uint4 uint5 uint6 uint7",
     "torch._utils": "_rebuild_tensor _rebuild_tensor_v2 _rebuild_tensor_v3 _rebuild_parameter _rebuild_parameter_with_state "
     "_rebuild_qtensor _rebuild_sparse_tensor _rebuild_device_tensor_from_numpy _rebuild_meta_tensor_no_storage",
     "torch._tensor": "_rebuild_from_type_v2 Tensor",
