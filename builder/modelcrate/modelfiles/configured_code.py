@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 from urllib.parse import unquote_to_bytes
 
+from modelcrate.modelfiles.beginnings import MAX_CONFIG
 from modelcrate.modelfiles.facts import Verdict
 from modelcrate.modelfiles.pickle import names
 from modelcrate.modelfiles.pickle.findings import NamedObject, Use
@@ -270,6 +271,13 @@ def in_graph(file: BinaryIO) -> Iterator[tuple[Verdict, str]]:
         yield Verdict.UNSAFE, "a Lambda layer of Keras, whose code is in the file"
     elif {_HIDDEN, _KERAS} <= found:
         yield Verdict.UNSAFE, "a configuration of Keras with letters that are hidden by escapes"
+
+
+def in_text_graph(file: BinaryIO) -> Iterator[tuple[Verdict, str]]:
+    """Yields a verdict on a SavedModel as text, which TensorFlow loads as well, and whose operators may be spelled in many ways."""
+    file.seek(0)
+    if re.search(rb"(?m)^[ \t]*meta_graphs[ \t]*[:{<]", file.read(MAX_CONFIG)):
+        yield Verdict.UNKNOWN, "a graph of TensorFlow as text, which may call Python or write files"
 
 
 def in_start(file: BinaryIO) -> Iterator[tuple[Verdict, str]]:

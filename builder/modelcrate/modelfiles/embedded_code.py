@@ -32,6 +32,7 @@ from modelcrate.modelfiles.configured_code import (
     in_skops,
     in_start,
     in_template,
+    in_text_graph,
     in_xml,
     in_yaml,
     json_values,
@@ -77,6 +78,7 @@ _TOO_LONG = Judgement.of_code(
 _SEARCHED: Mapping[str, Callable[[BinaryIO], Iterator[tuple[Verdict, str]]]] = {
     "tensorflow": in_graph,
     "tflite": in_graph,
+    "pbtxt": in_text_graph,
     "pmml": in_xml,
     "openvino": in_xml,
     "paths": in_paths,
@@ -102,7 +104,7 @@ def in_file(file: BinaryIO, sample: Sample, known: Format | None) -> Iterator[Ju
             yield _TOO_LONG
     if sample.head.startswith(b"PK") or ends_as_zip(file):
         try:
-            yield from in_zip(file)
+            yield from in_zip(file, sample.name)
         except (IntegrityError, OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as fault:
             yield Judgement.of_code(
                 Verdict.UNKNOWN, "python", f"has members that can't be read: {type(fault).__name__}", unread=True
@@ -169,40 +171,41 @@ def _each(framework: str, found: Iterable[tuple[Verdict, str]]) -> Iterator[Judg
         yield Judgement.of_code(verdict, framework, *sorted(because)[:MAX_NAMED])
 
 
-def in_zip(file: BinaryIO) -> Iterator[Judgement]:
+def in_zip(file: BinaryIO, name: str) -> Iterator[Judgement]:
     """Yields verdicts on a Keras model's configuration and on TorchScript's modules, if the zip has such."""
     with zipfile.ZipFile(file) as archive:
         names = archive.namelist()
         keras = "config.json" in names and not {"metadata.json", "model.weights.h5"}.isdisjoint(names)
-        if keras and not json_values(_member(archive, "config.json")):
+        if keras and not json_values(_member(archive, archive.getinfo("config.json"))):
             yield Judgement.of_code(Verdict.UNKNOWN, "keras", "config.json can't be read", unread=True)
         if "schema.json" in names:
-            yield from _each("skops", in_skops(_member(archive, "schema.json")))
-        yield from _in_archive(names)
+            yield from _each("skops", in_skops(_member(archive, archive.getinfo("schema.json"))))
+        if not name.endswith(".whl"):
+            yield from _in_archive(names)
         for info in archive.infolist():
             if splitext(info.filename)[1].lower() in (".h5", ".hdf5"):
                 with _seekable(archive, info, file) as member:
                     yield from in_hdf5(member, info.file_size)
-        if programs := [each for each in names if _EXPORTED.search(each)]:
-            yield from _each("torch", (each for name in programs for each in in_exported(_member(archive, name))))
-        scripts = [name for name in names if _SCRIPT.search(name)]
+        programs = (each for each in archive.infolist() if _EXPORTED.search(each.filename))
+        yield from _each("torch", (found for each in programs for found in in_exported(_member(archive, each))))
+        scripts = [each for each in archive.infolist() if _SCRIPT.search(each.filename)]
         attacks = {
-            f"{name}: {found[0].decode()}"
-            for name in scripts
-            if (found := _SCRIPT_ATTACKS.search(_member(archive, name)))
+            f"{each.filename}: {found[0].decode()}"
+            for each in scripts
+            if (found := _SCRIPT_ATTACKS.search(_member(archive, each)))
         }
         if attacks:
             yield Judgement.of_code(Verdict.UNSAFE, "torch", *sorted(attacks))
         elif scripts:
             yield Judgement.of_code(
-                Verdict.UNKNOWN, "torch", f"TorchScript in {len(scripts)} modules, which PyTorch runs ({scripts[0]})"
+                Verdict.UNKNOWN,
+                "torch",
+                f"TorchScript in {len(scripts)} modules, which PyTorch runs ({scripts[0].filename})",
             )
 
 
 def _in_archive(names: list[str]) -> Iterator[Judgement]:
-    """Yields verdicts on programs in a zip that its loaders run: TorchServe's handlers, PyTorch's packages, compiled models. Wheels are none."""
-    if any(each.endswith(".dist-info/RECORD") for each in names):
-        return
+    """Yields verdicts on programs in a zip that its loaders run: TorchServe's handlers, PyTorch's packages, compiled models."""
     if libraries := [each for each in names if each.endswith(_LIBRARIES)]:
         yield Judgement.of_code(
             Verdict.UNKNOWN, "torch", f"machine code, which a loader may run ({libraries[0][:100]})"
@@ -264,11 +267,11 @@ def _is_keras(file: BinaryIO) -> bool:
     return any(b"model_config" in chunk for chunk in iter(lambda: file.read(CHUNK), b""))
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    with archive.open(name) as member:
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    with archive.open(info) as member:
         data = member.read(MAX_CONFIG + 1)
     if len(data) > MAX_CONFIG:
-        raise IntegrityError(f"has a member of more than {MAX_CONFIG} bytes: {name[:100]!r}")
+        raise IntegrityError(f"has a member of more than {MAX_CONFIG} bytes: {info.filename[:100]!r}")
     return data
 
 

@@ -177,6 +177,13 @@ FORMATS = (
     ),
     Format("tensorflow", "a TensorFlow graph", endings=frozenset({".pb"})),
     Format(
+        "cpb",
+        "a TensorFlow graph in chunks",
+        endings=frozenset({".cpb"}),
+        unread="a graph of TensorFlow in chunks, which may call Python or write files",
+    ),
+    Format("pbtxt", "a text of protocol buffers", endings=frozenset({".pbtxt"}), detected=False),
+    Format(
         "tensorrt",
         "a TensorRT engine",
         rb"ptrt|ftrt",

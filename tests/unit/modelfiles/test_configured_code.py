@@ -119,6 +119,12 @@ UNSAFE = {
     ),
     "an expression that is code": ("m.pt2", exported("__import__('os').system('x')")),
     "an expression with attributes": ("m.pt2", exported("().real.numerator")),
+    "the first of two members of one name": (
+        "m.pt",
+        zipped({"m/data.pkl": b"\x80\x02}.", "m/code/a.py": b"torch.save(x)", "m/code/b.py": b"torch.relu(x)"}).replace(
+            b"m/code/b.py", b"m/code/a.py"
+        ),
+    ),
     "TorchScript for phones": (
         "m.ptl",
         zipped({"m/data.pkl": b"\x80\x02}.", "m/bytecode.pkl": b"\x80\x02X\x0f\0\0\0aten::from_file."}),
@@ -174,6 +180,8 @@ WARNED = {
     "a helper as a target": ("config.yaml", b"a:\n  _target_: functools.reduce\n"),
     "a program of torch.export": ("m.pt2", exported("Max(1, FloorDiv(Symbol('s0', integer=True), Float('1.5')))")),
     "a graph that reads a dataset": ("saved_model.pb", node(b"TFRecordDatasetV2")),
+    "a SavedModel as text": ("saved_model.pbtxt", b"saved_model_schema_version: 1\nmeta_graphs {\n  graph_def {}\n}\n"),
+    "a SavedModel in chunks": ("saved_model.cpb", b"\x83\xaf" + bytes(60)),
     "TFLite that saves": ("m.tflite", b"\x1c\0\0\0TFL3" + bytes(20) + b"\x08\0\0\0FlexSave\0"),
     "imports behind a byte order mark": ("a.pth", b"\xef\xbb\xbfimport finder\n"),
     "imports behind a path with spaces": ("a.pth", "/home/zoë/my models (new)\nimport finder\n".encode()),
@@ -182,6 +190,10 @@ WARNED = {
     "a graph that reads files": ("saved_model.pb", node(b"ReadFile")),
     "skops with a bound method": ("m.skops", schema("sklearn.svm", "SVC", "MethodNode")),
     "a handler of TorchServe": ("m.mar", zipped({"MAR-INF/MANIFEST.json": b"{}", "handler.py": b"x"})),
+    "a handler that looks like a wheel": (
+        "m.mar",
+        zipped({"MAR-INF/MANIFEST.json": b"{}", "handler.py": b"x", "a-1.dist-info/RECORD": b""}),
+    ),
     "machine code": ("m.pt2", zipped({"m/data/aotinductor/model/x.so": b"x", "m/version": b"1"})),
     "Keras in YAML": ("model.yaml", KERAS_YAML),
     "a class of a package, by a tag": ("config.yml", b"!!python/object:studio.config.Config\na: 1\n"),
@@ -210,6 +222,7 @@ SILENT = {
         "chat_template.jinja",
         b"{{ x.split('_', 1)[0] + 'a' + 'b' ~ 'c' }}{{ y.replace('_', ' ') }}{{ '\\n' * 2 }}{{ '-' * 9 }}",
     ),
+    "a text of Triton's": ("config.pbtxt", b'name: "m"\nplatform: "onnxruntime_onnx"\n'),
     "a path with spaces": ("a.pth", b"/home/me/my models, (new)\n"),
     "another file called so": ("a.start", b"#!/bin/sh\nexec a\n"),
     "a dataset in an archive": ("d.zip", zipped({"labels.json": b'[{"class_name": "dog", "box": [1, 2]}]'})),
