@@ -130,5 +130,5 @@ def _visible(top: str) -> Iterator[str]:
                     continue
                 if each.is_dir(follow_symlinks=False):
                     waiting.append((each.path, f"{above}{each.name}/"))
-                elif each.is_file():
+                elif os.path.isfile(each.path):  # a link that leads to itself is none
                     yield above + each.name

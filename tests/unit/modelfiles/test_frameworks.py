@@ -257,6 +257,13 @@ def test_the_script_and_the_description_know_the_same_tasks_and_tokenizers() -> 
     assert set(script["TOKENIZERS"]) == transformers._TOKENIZERS
 
 
+def test_a_link_that_leads_nowhere_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "weights.txt").write_text("1")
+    (tmp_path / "nothing").symlink_to("gone")
+    (tmp_path / "itself").symlink_to("itself")
+    assert ModelFiles.of(tmp_path).names == ("weights.txt",)
+
+
 def test_a_folder_may_be_deeper_than_python_calls_itself(tmp_path: Path) -> None:
     folders = [tmp_path / "model"]
     for _ in range(sys.getrecursionlimit() + 100):
