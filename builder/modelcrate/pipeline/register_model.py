@@ -150,8 +150,9 @@ def _put(
 
 def _passed_gates(wanted: Registration, listed: Listing, emit: Emit) -> int:
     """Returns the version of the gates if they find nothing, else 0. Findings are only reported: whoever builds an image decides about them."""
-    found = check_part(ScanPart(wanted.path, listed.entries, (), True), Gates(), wanted.path)
-    for text in (*(" ".join(str(fault).split()) for fault in found.refused), *found.warned):
+    path = Path(os.path.abspath(wanted.path))
+    found = check_part(ScanPart(path, listed.entries, (), True), Gates(), path)
+    for text in (*(fault.sentence for fault in found.refused), *found.warned):
         emit(Notice(f"a build will look at this: {text}"))
     return 0 if found.refused or found.warned else VERSION
 

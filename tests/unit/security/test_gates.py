@@ -24,7 +24,7 @@ from modelcrate.security.scan.parts import Findings
 from modelcrate.security.scan.secrets import MAX_BYTES, find_suspects, secrets_in
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.tar import sources
-from support.pickles import EVIL, calls, made
+from support.pickles import EVIL, calls, made, reduced, zipped
 
 AWS = "AKIA" + "QZ5KVN2WTR7XBMLD"
 SECRETS: dict[str, tuple[str, str]] = {
@@ -84,6 +84,27 @@ def project(tmp_path: Path) -> Project:
 
 def test_a_clean_project_passes_in_silence(project: Project, tmp_path: Path) -> None:
     assert gate(project, tmp_path) == ()
+
+
+def test_a_file_behind_links_has_the_names_of_the_links(project: Project, tmp_path: Path) -> None:
+    """Loaders go by the name that a script gives them: of a file called blob nobody would say that it is a graph."""
+    (tmp_path / "model/blobs").mkdir()
+    (tmp_path / "model/blobs/blob").write_bytes(b"\x12\x09WriteFile")
+    assert gate(project, tmp_path) == ()
+    (tmp_path / "model/further").symlink_to("blobs")
+    (tmp_path / "model/itself").symlink_to("itself")
+    (tmp_path / "model/saved_model.pb").symlink_to("further/../blobs/./blob")
+    with pytest.raises(SourceError, match=r"model/saved_model\.pb: .*run code") as caught:
+        gate(project, tmp_path)
+    assert caught.value.faults == 1
+
+
+def test_a_name_begins_no_line_of_a_message(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "model/a\nb.pkl").write_bytes(zipped({"c\nd.pkl": reduced(2)}))
+    with pytest.raises(SourceError) as caught:
+        gate(project, tmp_path)
+    head = str(caught.value).splitlines()[0]
+    assert r"a\nb.pkl: c\nd.pkl in it is a pickle" in head
 
 
 @pytest.mark.parametrize("kind", SECRETS)

@@ -19,6 +19,7 @@ from modelcrate.security.scan.secrets import HEAD, MANY, MAX_BYTES, Secret, find
 from modelcrate_layers.errors import CrateError, SourceError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange, read
+from modelcrate_layers.tar.tree import show
 
 if TYPE_CHECKING:
     from modelcrate.modelfiles.pickle.policy import Judgement
@@ -201,8 +202,9 @@ def _pickle(file: GatedFiles, judged: Judgement, unsafe: bool) -> CrateError:
     elif judged.unlisted and enough:
         hint = f"if you trust these modules: gates: {{allow: [{', '.join(judged.unlisted[:MAX_SHOWN])}]}}"
     more = f" and {len(judged.because) - MAX_SHOWN} more" if len(judged.because) > MAX_SHOWN else ""
+    inner = show(judged.inner.encode("utf-8", "backslashreplace"))
     return SourceError(
-        f"{f'{judged.inner} in it' if judged.inner else 'it'} {'' if judged.embedded else 'is a pickle that '}{what}",
+        f"{f'{inner} in it' if inner else 'it'} {'' if judged.embedded else 'is a pickle that '}{what}",
         where=file.where,
         why=f"{', '.join(judged.because[:MAX_SHOWN])}{more}",
         hint=hint,

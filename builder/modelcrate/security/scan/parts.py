@@ -18,12 +18,20 @@ if TYPE_CHECKING:
     from modelcrate.modelfiles.facts import ModelFacts
 
 
+MAX_LINKS = 40
+"""How many links a path may lead through, as in Linux."""
+
+
 class GatedFiles(NamedTuple):
-    """A file that goes into the image; `name` is what its part calls it, `top` is the path of the part."""
+    """A file that goes into the image; `name` is what its part calls it, `top` is the path of the part.
+
+    A file to which a link leads is there once more, `linked`, with the name of the link: loaders go by names.
+    """
 
     source: FileRange
     name: str
     top: str
+    linked: bool = False
 
     @property
     def path(self) -> str:
@@ -34,7 +42,7 @@ class GatedFiles(NamedTuple):
     def where(self) -> str:
         """Its place for messages: its path, where it lies in its part."""
         below = self.path == self.top or self.path.startswith(f"{self.top}{os.sep}")
-        return self.path if below else f"{self.top}{os.sep}{self.name}"
+        return show(os.fsencode(self.path)) if below and not self.linked else f"{self.top}{os.sep}{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ class ScanPart:
 
     @property
     def files(self) -> Iterator[GatedFiles]:
-        """Its files, sorted by path."""
+        """Its files, sorted by path, and then what links lead to."""
         above = min((each.path for each in self.entries), key=len, default=b"")
         found = sorted(
             (each.source, each.path[len(above) + 1 :]) for each in self.entries if isinstance(each.source, FileRange)
@@ -59,6 +67,30 @@ class ScanPart:
         top = str(self.top)
         for (source, path), name in zip(found, _names([path for _, path in found]), strict=True):
             yield GatedFiles(source, name if path else basename(source.path), top)
+        if links := {each.path: each.link for each in self.entries if each.link}:
+            sources = {each.path: each.source for each in self.entries}
+            for link in sorted(links):
+                if isinstance(end := sources.get(_end_of(link, links)), FileRange):
+                    yield GatedFiles(end, show(link[len(above) + 1 :]), top, linked=True)
+
+
+def _end_of(path: bytes, links: Mapping[bytes, bytes]) -> bytes:
+    """Returns where a path leads to through the links of a part."""
+    done: list[bytes] = []
+    todo = path.split(b"/")[::-1]
+    left = MAX_LINKS
+    while todo and left:
+        part = todo.pop()
+        if part == b"..":
+            del done[-1:]
+        elif part not in (b"", b"."):
+            here = b"/".join([*done, part])
+            if here in links:
+                left -= 1
+                todo += links[here].split(b"/")[::-1]
+            else:
+                done.append(part)
+    return b"/".join(done)
 
 
 def _names(paths: list[bytes]) -> list[str]:
