@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from modelcrate.config import Config as Settings
     from modelcrate.lifecycle import (
         create_bundle,
+        export_model,
         find_outdated,
         load_bundle,
         rebase,
@@ -126,14 +127,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Imports a public name when it is first used: importing modelcrate costs nothing."""
-    home = _HOMES.get(_FORMER.get(name, name))
-    if home is None:
-        raise AttributeError(f"module 'modelcrate' has no attribute {name!r}")
-    from importlib import import_module
+if not TYPE_CHECKING:  # a checker that saw it would take every misspelt name for one of ours
 
-    return getattr(import_module(home), _FORMER.get(name, name))
+    def __getattr__(name: str) -> Any:
+        """Imports a public name when it is first used: importing modelcrate costs nothing."""
+        home = _HOMES.get(_FORMER.get(name, name))
+        if home is None:
+            raise AttributeError(f"module 'modelcrate' has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(home), _FORMER.get(name, name))
 
 
 def __dir__() -> list[str]:

@@ -11,10 +11,12 @@ Nothing is printed. In a notebook, progress is shown.
 
 from __future__ import annotations
 
+import errno
 import json
 import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +28,7 @@ from modelcrate.events import Emit, Event, Notice
 from modelcrate.images.image import Deliverable, ImageLayer
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate_layers.content import Digest
-from modelcrate_layers.errors import RegistryError, UserError
+from modelcrate_layers.errors import RegistryError, UserError, of_the_system
 
 if TYPE_CHECKING:
     from modelcrate.containers import Container
@@ -100,7 +102,7 @@ class Built:
             The receipt, with what was sent to each registry.
 
         Raises:
-            UserError: A reference is malformed.
+            UserError: A reference is malformed, or none is named.
             RegistryError: A registry refused; the message says which one and why.
         """
         from modelcrate.images.reference import Reference
@@ -120,7 +122,7 @@ class Built:
             The receipt, with what was written to each output.
 
         Raises:
-            UserError: A target is malformed.
+            UserError: A target is malformed, or none is named.
             SourceError: A file of the project has changed since it was built.
         """
         from modelcrate import transports
@@ -194,6 +196,10 @@ class Built:
         return self.image.images[0]
 
     def _deliver(self, outputs: Sequence[Output], emit: Emit | None) -> Receipt:
+        if not outputs:
+            raise UserError(
+                "no place is named that the image goes to", hint="name one: HOST/REPOSITORY:TAG, store:NAME"
+            )
         with as_session(self.settings, emit) as session:
             if self._build is None:
                 return session.copy(self.receipt.name, self.image, outputs)
@@ -452,8 +458,9 @@ def find(address: str, *, settings: Config | None = None) -> Built:
     from modelcrate.transports.connections import Connections
 
     config, address = as_config(settings), as_text("address", address)
-    found = find_image(address, Connections(config))
-    return Built(Receipt(address, found.read()), config, found=found)
+    with _faults_of_the_system():
+        found = find_image(address, Connections(config))
+        return Built(Receipt(address, found.read()), config, found=found)
 
 
 def run(
@@ -492,13 +499,15 @@ def run(
     from modelcrate.inspect.serving import choose_runnable
     from modelcrate.pipeline.running import ContainerOptions, find_image, start_image
 
-    target = image if isinstance(image, Built) else str(as_path("image", image))
+    target = image if isinstance(image, Built) else as_address("image", image)
     config = target.settings if isinstance(target, Built) and settings is None else as_config(settings)
     more = as_one_of(
         "options", ContainerOptions() if options is None else options, ContainerOptions, "modelcrate.ContainerOptions"
     )
-    published = [Port.of(host, container) for host, container in (ports or {}).items()]
-    wanted = more.read(name or "unnamed", published, env or {}, config)
+    given = as_one_of("ports", ports or {}, Mapping, "a mapping, such as {8080: 5001}")  # type: ignore[type-abstract]
+    published = [Port.of(host, container) for host, container in given.items()]
+    variables = as_one_of("env", env or {}, Mapping, "a mapping of names to values")  # type: ignore[type-abstract]
+    wanted = more.read(as_text("name", name) or "unnamed", published, variables, config)
     devices, platform = more.device_names(), more.wanted_platform()
     with as_session(config, emit) as session:
         if isinstance(target, Built):
@@ -538,19 +547,20 @@ def predict(
         The answer: the value of its JSON, or bytes, if it is none.
 
     Raises:
+        UserError: The data is no JSON: a set, or an array of numpy, which has `tolist()`.
         RegistryError: The server does not answer, or answers with a status of 300 or more.
         CrateError: The project can't be built, or the image can't be started.
     """
     from modelcrate.inspect.serving import FAILED, choose_runnable, serve
     from modelcrate.pipeline.asking import open_endpoint
 
-    body = data if isinstance(data, bytes) else json.dumps(data).encode()
-    config = settings or (target.settings if isinstance(target, Built) else read_config())
+    body = data if isinstance(data, bytes) else _as_json(data)
+    config = target.settings if isinstance(target, Built) and settings is None else as_config(settings)
     with as_session(config, emit) as session:
         opened = (
             serve(choose_runnable(target.image.images, variant=variant), config, session.emit)
             if isinstance(target, Built)
-            else open_endpoint(str(target), session, variant)
+            else open_endpoint(as_address("target", target), session, variant)
         )
         with opened as where:
             reply = where.ask(body, path)
@@ -565,17 +575,17 @@ def predict(
 
 
 def test(
-    address: str,
+    address: str | Path,
     *,
     project: str | Path | None = None,
     variant: str = "",
     settings: Config | None = None,
     emit: Emit | None = None,
 ) -> tuple[GoldenVerdict, ...]:
-    """Starts an image, and sends it the golden requests that are beside it.
+    """Starts an image, and sends it the golden requests that are beside it; those of the project, where a project is named.
 
     Args:
-        address: The address of the image.
+        address: The address of the image, or a folder or project file, which is built.
         project: A folder, or a project file, whose golden requests are sent instead.
         variant: The variant that is asked, by its name; by default the image that is none.
         settings: The configuration; by default that of the process.
@@ -591,7 +601,9 @@ def test(
     from modelcrate.pipeline.asking import run_tests
 
     with as_session(settings, emit) as session:
-        return run_tests(address, session, None if project is None else as_path("project", project), variant)
+        return run_tests(
+            as_address("address", address), session, None if project is None else as_path("project", project), variant
+        )
 
 
 def as_bytes(name: str, value: int | str | None) -> int | None:
@@ -609,20 +621,54 @@ def as_bytes(name: str, value: int | str | None) -> int | None:
     )
 
 
+def as_address(name: str, value: object) -> str:
+    """Returns what names an image or a project: an address, a URL, or a path."""
+    return value if isinstance(value, str) else str(as_path(name, value))
+
+
 def as_config(value: Config | None) -> Config:
     """Returns the configuration that was given, else that of the process."""
-    return read_config() if value is None else as_one_of("settings", value, Config, "a modelcrate.Config")
+    if value is None:
+        return read_config()
+    given = as_one_of("settings", value, Config, "a modelcrate.Config")
+    return replace(given, home=as_path("the home of settings", given.home).absolute())
 
 
-def as_session(config: Config | None, emit: Emit | None) -> Session:
-    """Returns a session for a configuration and a receiver of events; without one, a notebook shows progress.
+@contextmanager
+def as_session(config: Config | None, emit: Emit | None) -> Iterator[Session]:
+    """Opens a session for a configuration and a receiver of events; without one, a notebook shows progress.
 
     Raises:
         UserError: One is something else.
+        MachineError: The operating system refuses something.
     """
     from modelcrate.pipeline.session import Session
 
-    return Session(as_config(config), as_emit(emit))
+    with _faults_of_the_system(), Session(as_config(config), as_emit(emit)) as session:
+        yield session
+
+
+@contextmanager
+def _faults_of_the_system() -> Iterator[None]:
+    """Raises what the operating system says as one of our errors, as the command line does.
+
+    One that names no file may be the caller's own: a receiver of events raises it to cancel a build.
+    """
+    try:
+        yield
+    except OSError as fault:
+        if not fault.filename and fault.errno != errno.ENOSPC:
+            raise
+        raise of_the_system(fault) from fault
+
+
+def _as_json(data: Any) -> bytes:
+    try:
+        return json.dumps(data).encode()
+    except (TypeError, ValueError) as fault:
+        raise UserError(
+            f"data is no JSON: {fault}", hint="expected bytes, or what json.dumps takes; an array has tolist()"
+        ) from None
 
 
 def as_emit(emit: Emit | None) -> Emit:

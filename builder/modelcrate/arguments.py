@@ -16,20 +16,20 @@ def as_path(name: str, value: object) -> Path:
     """Returns a path.
 
     Raises:
-        UserError: It is neither a text nor a path.
+        UserError: It is neither a text nor a path, or is empty: a variable that was not set is not this folder.
     """
-    if isinstance(value, str | os.PathLike) and isinstance(path := os.fspath(value), str):
+    if isinstance(value, str | os.PathLike) and isinstance(path := os.fspath(value), str) and path and "\0" not in path:
         return Path(path)
-    raise _wrong(name, value, "a path: a text or a pathlib.Path")
+    raise _wrong(name, value, "a path: a text that is not empty, or a pathlib.Path")
 
 
 def as_text(name: str, value: object) -> str:
     """Returns a text.
 
     Raises:
-        UserError: It is something else.
+        UserError: It is something else, or has a null character, which no path or address has.
     """
-    if isinstance(value, str):
+    if isinstance(value, str) and "\0" not in value:
         return value
     raise _wrong(name, value, "a text")
 
@@ -41,10 +41,21 @@ def as_texts(name: str, value: object) -> tuple[str, ...]:
         UserError: They are something else.
     """
     if isinstance(value, str):
-        return (value,)
+        return (as_text(name, value),)
     if isinstance(value, Iterable) and not isinstance(value, Mapping | bytes):
         return tuple(as_text(f"an item of {name}", each) for each in value)
     raise _wrong(name, value, "a text, or a list of texts")
+
+
+def as_paths(name: str, value: object) -> tuple[Path, ...]:
+    """Returns several paths; one alone may stand for itself.
+
+    Raises:
+        UserError: They are something else.
+    """
+    if isinstance(value, Iterable) and not isinstance(value, str | os.PathLike | Mapping | bytes):
+        return tuple(as_path(f"an item of {name}", each) for each in value)
+    return (as_path(name, value),)
 
 
 def as_one_of(name: str, value: Any, kind: type[T], words: str) -> T:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.api import Built, as_bytes, as_session
-from modelcrate.arguments import as_path, as_text, as_texts
+from modelcrate.arguments import as_path, as_paths, as_text, as_texts
 from modelcrate.config import Config
 from modelcrate.events import Emit, Notice
 from modelcrate_layers.content import Platform
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from modelcrate.maintenance.outdated import Report
     from modelcrate.pipeline.rebuild import Rebuilt
     from modelcrate.pipeline.session import Session
+    from modelcrate.project.values import RegisteredModel
     from modelcrate.security.signing.requirements import SignatureCheck
     from modelcrate.transports.output import Delivered, Output
 
@@ -92,7 +93,7 @@ def swap_model(
         model: A file or folder, or a registered model, NAME:VERSION.
         name: The model that goes, where the image has several: NAME or NAME:VERSION.
         output: Where to write it instead, as the command line names outputs.
-        workspace: Where the registered model is.
+        workspace: Where the registered model is; by default the workspace of MODELCRATE_WORKSPACE, else `default`.
         test: Whether the golden requests are asked.
         sbom: Whether bills of materials are put beside it; None: where they are now.
         sign: The key to sign it with: a file, or `command:PROGRAM`.
@@ -115,7 +116,8 @@ def swap_model(
     new = model if isinstance(model, Path) else swapping.registered_or_path(as_text("model", model))
     with as_session(settings, emit) as session:
         found = find(address, session.connections)
-        done = swapping.swap_model(found, new, session, as_text("name", name), as_text("workspace", workspace), test)
+        place = _workspace_of(new, workspace, session)
+        done = swapping.swap_model(found, new, session, as_text("name", name), place, test)
         return _replaced(address, done.image, found, target, session, sbom, as_text("sign", sign))
 
 
@@ -146,7 +148,7 @@ def export_model(
     Args:
         model: A file or folder, or a registered model, NAME or NAME:VERSION.
         *outputs: Outputs as the command line names them: `modelcar:REF`, `modelpack:REF`, `modelpack-tar:REF`, or any other.
-        workspace: Where a registered model is: a folder, or HOST/PREFIX of a registry.
+        workspace: Where a registered model is: a folder, or HOST/PREFIX of a registry; by default that of MODELCRATE_WORKSPACE, else `default`.
         settings: The configuration; by default that of the process.
         emit: Gets the events.
 
@@ -164,13 +166,21 @@ def export_model(
     wanted = model if isinstance(model, Path) else registered_or_path(as_text("model", model))
     targets = [transports.parse(each) for each in as_texts("outputs", outputs)]
     with as_session(settings, emit) as session:
-        return write(wanted, targets, session, as_text("workspace", workspace))
+        return write(wanted, targets, session, _workspace_of(wanted, workspace, session))
+
+
+def _workspace_of(model: Path | RegisteredModel, address: str, session: Session) -> str:
+    """Returns where a registered model is looked for, as the commands do; nowhere for a file or folder."""
+    from modelcrate.workspace.opening import open_usual
+
+    named = as_text("workspace", address)
+    return "" if isinstance(model, Path) else open_usual(named, session.connections).address
 
 
 def rebuild(
     image: str,
     *,
-    keys: Sequence[str | Path] = (),
+    keys: str | Path | Sequence[str | Path] = (),
     policy: str | Path | None = None,
     settings: Config | None = None,
     emit: Emit | None = None,
@@ -282,9 +292,11 @@ def create_bundle(
     """
     from modelcrate.bundles import create
     from modelcrate.bundles.additions import Additions
-    from modelcrate.bundles.inventory import read_inventory
+    from modelcrate.bundles.inventory import Inventory, read_inventory
 
-    known = read_inventory(Path(inventory)) if isinstance(inventory, str | Path) else inventory
+    known = (
+        read_inventory(as_path("inventory", inventory)) if not isinstance(inventory, Inventory | None) else inventory
+    )
     target, part = as_path("path", path), as_bytes("split", split)
     with as_session(settings, emit) as session:
         wanted = as_texts("images", images)
@@ -296,7 +308,7 @@ def load_bundle(
     path: str | Path,
     to: str,
     *,
-    keys: Sequence[str | Path] = (),
+    keys: str | Path | Sequence[str | Path] = (),
     policy: str | Path | None = None,
     settings: Config | None = None,
     emit: Emit | None = None,
@@ -323,15 +335,13 @@ def load_bundle(
 
     check = _signature_check(keys, policy)
     with as_session(settings, emit) as session:
-        return load.load_bundle(as_path("path", path), to, session.connections, session.emit, check)
+        return load.load_bundle(as_path("path", path), as_text("to", to), session.connections, session.emit, check)
 
 
-def _signature_check(keys: Sequence[str | Path], policy: str | Path | None) -> SignatureCheck | None:
+def _signature_check(keys: str | Path | Sequence[str | Path], policy: str | Path | None) -> SignatureCheck | None:
     from modelcrate.security.signing.requirements import signature_check
 
-    return signature_check(
-        [as_path("keys", each) for each in keys], None if policy is None else as_path("policy", policy)
-    )
+    return signature_check(as_paths("keys", keys), None if policy is None else as_path("policy", policy))
 
 
 def find_outdated(
@@ -367,8 +377,7 @@ def find_outdated(
     from modelcrate.maintenance.advisories import read_advisories
     from modelcrate.transports.addresses import find
 
-    given = [advisories] if isinstance(advisories, str | Path) else advisories
-    known = read_advisories([as_path("advisories", each) for each in given])
+    known = read_advisories(as_paths("advisories", advisories))
     address = as_text("image", image)
     wanted = None if platform is None else Platform.parse(as_text("platform", platform))
     with as_session(settings, emit) as session:

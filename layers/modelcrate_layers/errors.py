@@ -6,8 +6,11 @@ secret. Errors that were found together are raised together (`also`).
 
 from __future__ import annotations
 
+import copyreg
+import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 
 class CrateError(Exception):
@@ -39,6 +42,10 @@ class CrateError(Exception):
         super().__init__(what)
         self.what, self.where, self.why, self.hint, self.excerpt = what, where, why, hint, excerpt
         self.also = tuple(also)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Lets errors travel between processes: they are made without `__init__`, which takes something else in each class."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined] # not in typeshed
 
     @property
     def message(self) -> str:
@@ -120,6 +127,13 @@ def unreadable(fault: OSError, where: object, what: str = "", hint: str = "") ->
         hint: What to do.
     """
     return SourceError(f"{what} can't be read: {fault.strerror or fault}".lstrip(), where=str(where), hint=hint)
+
+
+def of_the_system(fault: OSError) -> MachineError:
+    """Returns what the operating system said, as an error of ours."""
+    full = fault.errno == errno.ENOSPC and not fault.filename
+    hint = "the folder for temporary files (TMPDIR), MODELCRATE_HOME or the output's folder is full" if full else ""
+    return MachineError(f"{fault.strerror or fault}", where=str(fault.filename or ""), hint=hint)
 
 
 @contextmanager

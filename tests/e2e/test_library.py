@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,3 +123,25 @@ def test_values_are_short_in_a_terminal(settings: modelcrate.Config, tmp_path: P
     assert repr(image).startswith("<image alone ")
     assert repr(image.receipt) == f"<receipt of alone {image.digest.short}: oci:{tmp_path / 'out'}:1>"
     assert "<table>" in image._repr_html_()
+
+
+def test_a_fault_names_the_image_and_not_the_folder_of_the_store(settings: modelcrate.Config, tmp_path: Path) -> None:
+    modelcrate.build(model_only(tmp_path / "project"), settings=settings, outputs="store:alone:1")
+    with pytest.raises(modelcrate.SourceError) as caught:
+        modelcrate.write_sources("alone:1", tmp_path / "sources", settings=settings)
+    assert caught.value.where == "alone:1"
+
+
+def test_an_image_that_goes_nowhere_is_not_passed_over(settings: modelcrate.Config, tmp_path: Path) -> None:
+    image = modelcrate.build(model_only(tmp_path / "project"), settings=settings)
+    for deliver in (image.push, image.save):
+        with pytest.raises(modelcrate.UserError, match="no place is named"):
+            deliver()
+
+
+def test_orders_take_what_the_other_functions_take(settings: modelcrate.Config, tmp_path: Path) -> None:
+    project: Any = str(model_only(tmp_path / "project"))
+    target: Any = f"oci:{tmp_path / 'out'}:{{name}}"
+    (outcome,) = modelcrate.build_all([modelcrate.Order(project, outputs=target)], config=settings)
+    assert outcome.code == 0, outcome.fault
+    assert modelcrate.find(f"oci:{tmp_path / 'out'}:alone", settings=settings).layers

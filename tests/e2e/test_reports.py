@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -168,9 +169,10 @@ def test_the_library_has_the_times_of_its_builds(tmp_path: Path, inside: Inside)
     built.write_trace(tmp_path / "a.json")
     assert "time" in read_page((tmp_path / "a.html").read_bytes()).ids
     assert json.loads((tmp_path / "a.json").read_bytes())["traceEvents"]
-    with pytest.raises(modelcrate.LimitError, match="grown by more"):
+    with pytest.raises(modelcrate.LimitError, match="grown by more") as caught:
         (tmp_path / "p/model/extra.bin").write_bytes(noise(5000))
         modelcrate.build(tmp_path / "p", max_layer_growth="1kB", against="demo", settings=read_config())
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value), "it travels between processes"
 
 
 def test_images_of_others_have_a_page(tmp_path: Path, inside: Inside) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import pytest
 
 import modelcrate
-from modelcrate.arguments import as_path, as_texts
-from modelcrate_layers.errors import UserError
+from modelcrate.arguments import as_path, as_paths, as_texts
+from modelcrate_layers.errors import MachineError, SourceError, UserError
 
 library: Any = modelcrate
 
@@ -36,6 +37,19 @@ library: Any = modelcrate
         (lambda: library.build(".", outputs=[3]), "an item of outputs is 3, of the type int"),
         (lambda: library.build(".", settings="x"), "settings is 'x', of the type str"),
         (lambda: library.build(".", emit=3), "emit is 3"),
+        (lambda: library.build(""), "project is '', of the type str"),
+        (lambda: library.build("a\0b"), "project is 'a\\x00b', of the type str"),
+        (lambda: library.find("oci:a\0b"), "address is 'oci:a\\x00b', of the type str"),
+        (lambda: library.build(".", settings=library.Config(3)), "the home of settings is 3, of the type int"),
+        (lambda: library.run(".", ports=[8080]), "ports is [8080], of the type list"),
+        (lambda: library.run(".", env=["A=1"]), "env is ['A=1'], of the type list"),
+        (lambda: library.predict(None, {}), "target is None, of the type NoneType"),
+        (lambda: library.predict(".", {1}), "data is no JSON: Object of type set is not JSON serializable"),
+        (lambda: library.test(3), "address is 3, of the type int"),
+        (lambda: library.rebuild("x", keys=3), "keys is 3, of the type int"),
+        (lambda: library.load_bundle("x", None), "to is None, of the type NoneType"),
+        (lambda: library.create_bundle("x", "y", inventory=3), "inventory is 3, of the type int"),
+        (lambda: library.build_all(["x"]), "an item of orders is 'x', of the type str"),
     ],
 )
 def test_an_argument_of_a_wrong_type_is_named(call: Callable[[], object], named: str) -> None:
@@ -48,3 +62,44 @@ def test_an_argument_of_a_wrong_type_is_named(call: Callable[[], object], named:
 def test_what_stands_for_paths_and_texts() -> None:
     assert as_path("a", "x") == as_path("a", Path("x")) == Path("x")
     assert as_texts("a", "x") == as_texts("a", ["x"]) == as_texts("a", iter(("x",))) == ("x",)
+    assert as_paths("a", "x") == as_paths("a", Path("x")) == as_paths("a", ["x"]) == (Path("x"),)
+
+
+def test_what_the_operating_system_refuses_is_an_error_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(MachineError) as caught:
+        modelcrate.build("x" * 5000, settings=modelcrate.Config(tmp_path))
+    assert caught.value.what == "File name too long"
+    assert caught.value.where == "x" * 5000
+
+
+def test_a_fault_of_the_callers_own_receiver_stays_what_it_is(tmp_path: Path) -> None:
+    def emit(event: object) -> None:
+        raise BrokenPipeError
+
+    (tmp_path / "score.py").write_text("def init(): ...\ndef run(data): ...\n")
+    with pytest.raises(BrokenPipeError):
+        modelcrate.build(tmp_path, settings=modelcrate.Config(tmp_path / "home"), emit=emit)
+
+
+def test_a_bundle_of_nothing_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no image is named"):
+        modelcrate.create_bundle(tmp_path / "x.bundle", settings=modelcrate.Config(tmp_path))
+    assert not (tmp_path / "x.bundle").exists()
+
+
+def test_a_registered_model_is_looked_for_where_the_commands_look(tmp_path: Path) -> None:
+    variables = {"MODELCRATE_WORKSPACE": str(tmp_path / "ws")}
+    with pytest.raises(SourceError) as caught:
+        modelcrate.export_model("sums:1", "oci:x", settings=modelcrate.Config(tmp_path, variables))
+    assert str(tmp_path / "ws") in caught.value.where
+
+
+def test_checkers_see_the_public_names_and_no_others() -> None:
+    tree = ast.parse(Path(modelcrate.__file__).read_text())
+    for_checkers = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = {each.asname or each.name for node in for_checkers for each in node.names}
+    assert set(modelcrate.__all__) <= names
+    for_running = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert [each.name for each in for_running] == ["__dir__"], (
+        "__getattr__ would make a checker pass over misspelt names"
+    )

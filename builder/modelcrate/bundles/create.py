@@ -85,12 +85,14 @@ def create_bundle(
         additions: What it is to have besides.
 
     Raises:
-        UserError: Two images have one name, or the size of a part is too small.
+        UserError: No image is named, two have one name, or the size of a part is too small.
         SourceError: There is no such image, or it lacks what it is to have beside it.
         MachineError: A file can't be written.
     """
     if part is not None and part < LEAST_PART:
         raise UserError(f"parts of {part} bytes are too small", hint="expected at least 1MiB, for instance --split 4GB")
+    if not addresses:
+        raise UserError("no image is named", hint="name one: HOST/REPOSITORY:TAG, or a name in the local store")
     images = {_name(address): find(address, connections) for address in addresses}
     if len(images) != len(addresses):
         raise UserError("an image is named twice", hint="name each image once")

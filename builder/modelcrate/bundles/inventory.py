@@ -169,7 +169,7 @@ def _stored(connections: Connections) -> Iterator[_Listed]:
     store = open_store(connections.config)
     for each in store.manifests():
         if name := each.annotations.get(REF_NAME):
-            yield _Listed(name, "", partial(Found, LayoutCollection(store), each))
+            yield _Listed(name, "", partial(Found, LayoutCollection(store, name), each))
 
 
 def _listed(repositories: Iterable[Reference], connections: Connections, emit: Emit) -> Iterator[_Listed]:

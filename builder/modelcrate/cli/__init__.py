@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import importlib
 import io
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from modelcrate._version import __version__
 from modelcrate_layers import host
-from modelcrate_layers.errors import INTERRUPTED, CrateError, MachineError, UserError
+from modelcrate_layers.errors import INTERRUPTED, CrateError, UserError, of_the_system
 
 if TYPE_CHECKING:
     import argparse
@@ -226,9 +225,7 @@ def _to_crate_error(fault: Exception) -> CrateError:
     if isinstance(fault, CrateError):
         return fault
     if isinstance(fault, OSError):
-        full = fault.errno == errno.ENOSPC and not fault.filename
-        hint = "the folder for temporary files (TMPDIR), MODELCRATE_HOME or the output's folder is full" if full else ""
-        return MachineError(f"{fault.strerror or fault}", where=str(fault.filename or ""), hint=hint)
+        return of_the_system(fault)
     return CrateError(
         f"this is a fault of modelcrate itself: {type(fault).__name__}: {fault}",
         hint="please report it with the output of --debug",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from modelcrate import transports
+from modelcrate.arguments import as_one_of, as_path, as_texts
 from modelcrate.config import Config
 from modelcrate.environment import read_config
 from modelcrate.images.layer_list import place_of
@@ -23,7 +24,7 @@ from modelcrate.pipeline.session import Session
 from modelcrate.security.signing.keys import given_password, load_signer
 from modelcrate.transports.registry import RegistryOutput
 from modelcrate.transports.store import StoreOutput
-from modelcrate_layers.errors import CrateError, MachineError, UserError
+from modelcrate_layers.errors import CrateError, MachineError, UserError, of_the_system
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import read_named_file
 
@@ -141,8 +142,11 @@ def build_all(
         The outcomes, in the order of the orders.
 
     Raises:
+        UserError: One of the orders is something else.
         CrateError: The configuration can't be used. Errors of builds are part of the outcomes.
     """
+    for order in orders:
+        as_one_of("an item of orders", order, Order, "a modelcrate.Order")
     with ExitStack() as stack:
         pool = executor or stack.enter_context(ThreadPoolExecutor((config or read_config()).workers, "fleet"))
         if isinstance(pool, ThreadPoolExecutor):
@@ -191,21 +195,24 @@ def _attempt(order: Order, session: Session) -> Outcome:
     except CrateError as fault:
         return Outcome(str(order.project), None, str(fault), fault.exit_code)
     except OSError as fault:
-        return Outcome(str(order.project), None, f"{order.project}: {fault}", MachineError.exit_code)
+        said = of_the_system(fault)
+        return Outcome(str(order.project), None, f"{order.project}: {said}", said.exit_code)
 
 
 def _request(order: Order, session: Session) -> Request:
     """The request of an order: `{name}` is the project's name, and an order without outputs goes into the local store."""
-    request = session.read(order.project).for_variant(order.variant)
+    request = session.read(as_path("project", order.project)).for_variant(order.variant)
     name = request.project.name
-    wanted = [transports.parse(text.replace("{name}", name)) for text in order.outputs]
+    wanted = [transports.parse(text.replace("{name}", name)) for text in as_texts("outputs", order.outputs)]
     signer = load_signer(order.sign, given_password(session.config.environment)) if order.sign else None
-    wanted += [RegistryOutput.of(Reference.parse(text.replace("{name}", name))) for text in order.push]
+    wanted += [
+        RegistryOutput.of(Reference.parse(text.replace("{name}", name))) for text in as_texts("push", order.push)
+    ]
     return replace(
         request,
         outputs=tuple(wanted) or (StoreOutput(name),),
         locked=order.locked,
-        cache_from=tuple(text.replace("{name}", name) for text in order.cache_from),
+        cache_from=tuple(text.replace("{name}", name) for text in as_texts("cache_from", order.cache_from)),
         attestations=AttestationOptions(order.sbom, order.provenance, signer, order.sources),
         policy=order.policy,
         reuse=order.reuse,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from modelcrate.images.image import Deliverable, ImageLayer
 from modelcrate.images.previous import Previous
@@ -68,6 +69,11 @@ class ImageSizeError(LimitError):
         super().__init__(what, why=why, hint=hint)
         self.image, self.layer = image, layer
         self.previous: tuple[Previous, ...] = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leaves the images behind: what reads them is of this process, and another one wants the message."""
+        kept = {name: value for name, value in vars(self).items() if name not in ("image", "layer", "previous")}
+        return LimitError, self.args, kept
 
 
 def check_size(made: Deliverable, limit: int, way_out: str) -> None:

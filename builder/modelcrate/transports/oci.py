@@ -231,14 +231,20 @@ def _remove_empty(folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LayoutCollection:
-    """The images of an OCI layout. See `images.manifests.Collection`."""
+    """The images of an OCI layout. See `images.manifests.Collection`.
+
+    Attributes:
+        layout: The layout.
+        name: What a user calls it, where that is not its path: the local store's images are known by their names.
+    """
 
     layout: Layout
+    name: str = ""
 
     @property
     def where(self) -> str:
-        """The path of the layout."""
-        return str(self.layout.root)
+        """The name, or the path of the layout."""
+        return self.name or str(self.layout.root)
 
     def read(self, descriptor: Descriptor) -> bytes:
         """Returns the bytes of a document.

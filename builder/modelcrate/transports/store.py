@@ -58,7 +58,7 @@ def find(name: str, config: Config) -> Found | None:
     manifests = store.manifests()
     for each in manifests:
         if each.annotations.get(REF_NAME) in (name, _add_tag(name)):
-            return Found(LayoutCollection(store), each)
+            return Found(LayoutCollection(store, name), each)
     if match := _HEX.fullmatch(name):
         return _find_by_hex(store, manifests, match[1])
     return None
@@ -68,7 +68,7 @@ def list_images(config: Config) -> Iterator[tuple[str, Image | Index]]:
     """Yields the names of the store with their images, ordered by name."""
     store = open_store(config)
     for name, descriptor in _named(store):
-        yield name, Found(LayoutCollection(store), descriptor).read()
+        yield name, Found(LayoutCollection(store, name), descriptor).read()
 
 
 def list_names(config: Config) -> list[str]:
@@ -95,7 +95,7 @@ def _find_by_hex(store: Layout, manifests: list[Descriptor], digits: str) -> Fou
         raise SourceError(
             f"{digits} is the beginning of several images", where="the local store", hint="give more digits"
         )
-    return next((Found(LayoutCollection(store), each) for each in fitting.values()), None)
+    return next((Found(LayoutCollection(store, digits), each) for each in fitting.values()), None)
 
 
 def _has_id(store: Layout, descriptor: Descriptor, digits: str) -> bool:
