@@ -54,13 +54,30 @@ if TYPE_CHECKING:
 class Environment:
     """A name, a Docker section, a Python section, and variables. It is not frozen, because scripts set its fields one by one.
 
+    It has no others: a misspelt one is an AttributeError, as in the original.
     `environment_variables` is empty at first; the original has an example in it. `inferencing_stack_version` has no effect: modelcrate
     adds its server to any base.
     """
 
+    __slots__ = (
+        "asset_id",
+        "databricks",
+        "docker",
+        "environment_variables",
+        "inferencing_stack_version",
+        "name",
+        "python",
+        "r",
+        "spark",
+        "version",
+    )
+
     def __init__(self, name: str, **kwargs: object) -> None:
         if not isinstance(name, str) or not name:
             raise UserError("an environment has a name", hint='expected: Environment(name="my-environment")')
+        if kwargs:
+            said = f"without effect: {', '.join(sorted(kwargs))}; set it on the environment: env.docker, env.environment_variables"
+            warnings.warn(said, UserWarning, stacklevel=2)
         self.name = name
         self.version: str | None = None
         self.asset_id: str | None = None

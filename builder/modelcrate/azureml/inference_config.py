@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from modelcrate.arguments import as_one_of, as_path
 from modelcrate.azureml.absent import PAYLOADS, PROFILE, refusing
 from modelcrate.azureml.conda_dependencies import CondaDependencies
 from modelcrate.azureml.container_registry import ContainerRegistry
@@ -47,8 +48,10 @@ class InferenceConfig:
         _check_registry(base_image_registry)
         if not entry_script:
             raise UserError("an entry script is needed", hint="InferenceConfig(entry_script='score.py', ...)")
+        if environment is not None:
+            as_one_of("environment", environment, Environment, "an Environment")
         self.source_directory = source_directory
-        self.entry_script = PurePosixPath(entry_script.replace("\\", "/")).as_posix()
+        self.entry_script = _within(str(as_path("entry_script", entry_script)).replace("\\", "/"), source_directory)
         self.description = description
         self.runtime, self.conda_file, self.extra_docker_file_steps = runtime, conda_file, extra_docker_file_steps
         self.enable_gpu, self.cuda_version = enable_gpu, cuda_version
@@ -133,6 +136,23 @@ class InferenceConfig:
             first, *rest = faults
             first.also = tuple(rest)
             raise first
+
+
+def _within(script: str, folder: str | None) -> str:
+    """Returns the path of a script in its folder, for which an absolute one may stand.
+
+    Raises:
+        UserError: It is outside of the folder.
+    """
+    path = PurePosixPath(script)
+    if folder is None or not path.is_absolute():
+        return path.as_posix()
+    try:
+        return Path(script).resolve().relative_to(Path(folder).resolve()).as_posix()
+    except ValueError:
+        raise UserError(
+            "the entry script is not in the source directory", where=script, hint=f"name one that is in {folder}"
+        ) from None
 
 
 def _check_old(old: dict[str, object], environment: Environment | None) -> None:

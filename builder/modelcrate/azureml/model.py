@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelcrate.arguments import as_one_of, as_path
 from modelcrate.azureml.absent import CLOUD, DATA, PROFILE, RUNS, SAS, refusing
 from modelcrate.azureml.deployment import DeploymentConfiguration, local_configuration
 from modelcrate.azureml.exceptions import ModelNotFoundException
@@ -283,6 +284,7 @@ class Model:
         """
         from modelcrate.azureml.package import ModelPackage
 
+        _check_scope(workspace, inference_config)
         found = [Model._resolve(workspace, each).record for each in _listed(models)]
         records = list({record.id: record for record in found}.values())  # a model that is named twice goes in once
         return ModelPackage.begin(
@@ -321,6 +323,7 @@ class Model:
         """
         from modelcrate.azureml.local_service import LocalWebservice
 
+        _check_scope(workspace, inference_config)
         if deployment_target is not None:
             raise CLOUD.error("a deployment target")
         config = local_configuration(deployment_config)
@@ -441,7 +444,7 @@ class Model:
     def _resolve(workspace: Workspace, model: Model | str | Path) -> Model:
         if isinstance(model, Model):
             return model
-        path = Path(model)
+        path = as_path("an item of models", model)
         if isinstance(model, str) and not path.exists():
             name, version = parse_model_id(model)
             return Model(workspace, name, version=version)
@@ -452,10 +455,16 @@ class Model:
         self._record = register_model.change(self.workspace.backend, record, ignore_event)
 
 
-def _listed(models: Sequence[Model | str | Path]) -> Sequence[Model | str | Path]:
-    if isinstance(models, str | Path | Model):
+def _listed(models: Iterable[Model | str | Path]) -> Iterable[Model | str | Path]:
+    if isinstance(models, str | Path | Model) or not isinstance(models, Iterable):
         raise UserError("models are a list", hint="[model]")
     return models
+
+
+def _check_scope(workspace: Workspace, config: InferenceConfig | None) -> None:
+    as_one_of("workspace", workspace, Workspace, "a Workspace, such as Workspace.from_config()")
+    if config is not None:
+        as_one_of("inference_config", config, InferenceConfig, "InferenceConfig(entry_script='score.py', ...)")
 
 
 def _chosen(
@@ -503,10 +512,8 @@ def _filter(texts: Texts | None) -> dict[str, str | None]:
 
 def _texts(values: Mapping[str, object] | None) -> dict[str, Any]:
     """Returns tags or properties whose numbers are texts: scripts give metrics as they are."""
-    return {
-        key: value if isinstance(value, str | Mapping | Sequence) else str(value)
-        for key, value in (values or {}).items()
-    }
+    given = as_one_of("tags or properties", values or {}, Mapping, "a dictionary of texts")  # type: ignore[type-abstract]
+    return {key: value if isinstance(value, str | Mapping | Sequence) else str(value) for key, value in given.items()}
 
 
 def _no_runs(run_id: str | None) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from modelcrate.arguments import as_path
 from modelcrate.azureml.build_log import BuildLog
 from modelcrate.azureml.container_registry import ContainerRegistry
 from modelcrate.azureml.inference_config import InferenceConfig
@@ -168,7 +169,7 @@ class ModelPackage:
         """
         if not self.generate_dockerfile:
             raise UserError("this package is an image, there is no Dockerfile to save", hint="pull it: package.pull()")
-        folder = Path(output_directory)
+        folder = as_path("output_directory", output_directory)
         if folder.exists() and not folder.is_dir():
             raise UserError(
                 "is a file, and a folder is needed",

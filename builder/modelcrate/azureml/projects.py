@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path, PurePosixPath
 
+from modelcrate.arguments import as_one_of, as_text
 from modelcrate.azureml.absent import BUILD_CONTEXT, R
 from modelcrate.azureml.conda_dependencies import CondaDependencies
 from modelcrate.azureml.container_registry import ContainerRegistry
@@ -14,7 +15,7 @@ from modelcrate.azureml.environment import Environment
 from modelcrate.azureml.inference_config import InferenceConfig
 from modelcrate.azureml.microsofts_images import is_conda_base
 from modelcrate.azureml.no_code import detect_dependencies
-from modelcrate.azureml.sections import DatabricksSection, PythonSection
+from modelcrate.azureml.sections import DatabricksSection, DockerImagePlatform, DockerSection, PythonSection
 from modelcrate.project.conda import CondaSpec, conda_text, package_name
 from modelcrate.project.values import (
     Base,
@@ -118,7 +119,8 @@ def _python(spec: CondaSpec, base: Base) -> tuple[str | None, tuple[str, ...]]:
 
 
 def _check_sections(environment: Environment) -> None:
-    """Refuses packages of R, Spark and Databricks, and systems other than Linux."""
+    """Refuses packages of R, Spark and Databricks, systems other than Linux, and what scripts have set to something of another type."""
+    _check_types(environment)
     platform = environment.docker.platform.platform
     if platform.os != "linux":
         raise UserError(
@@ -126,6 +128,20 @@ def _check_sections(environment: Environment) -> None:
         )
     if environment.r is not None or environment.spark.packages or environment.databricks != DatabricksSection():
         raise R.error("an environment with R, Spark or Databricks")
+
+
+def _check_types(environment: Environment) -> None:
+    docker = as_one_of("environment.docker", environment.docker, DockerSection, "a DockerSection")
+    python = as_one_of("environment.python", environment.python, PythonSection, "a PythonSection")
+    registry, platform, packages = docker.base_image_registry, docker.platform, python.conda_dependencies
+    as_one_of("base_image_registry", registry, ContainerRegistry, "base_image_registry.address = 'HOST'")
+    as_one_of("platform", platform, DockerImagePlatform, "platform.architecture = 'arm64'")
+    if packages is not None:
+        as_one_of("conda_dependencies", packages, CondaDependencies, "CondaDependencies(FILE)")
+    as_text("interpreter_path", python.interpreter_path)
+    for name in ("base_image", "base_dockerfile"):
+        as_text(name, getattr(docker, name) or "")
+    as_one_of("environment_variables", environment.environment_variables, dict, "a dictionary of names and values")
 
 
 def _spec(environment: Environment) -> CondaSpec:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -382,3 +383,61 @@ def test_a_conda_files_requirements_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "more.txt").write_text("-r requirements.txt\n")
     with pytest.raises(UserError, match="include each other"):
         CondaDependencies(str(tmp_path / "env.yml"))
+
+
+def test_a_misspelt_field_of_an_environment_is_not_passed_over() -> None:
+    environment: Any = Environment("e")
+    with pytest.raises(AttributeError, match="enviroment_variables"):
+        environment.enviroment_variables = {"A": "1"}
+    with pytest.warns(UserWarning, match="without effect: environment_variables"):
+        Environment("e", environment_variables={"A": "1"})
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "hint"),
+    [
+        ("docker", None, "a DockerSection"),
+        ("docker.base_image", 3, "a text"),
+        ("docker.base_image_registry", "registry.example", "base_image_registry.address = 'HOST'"),
+        ("docker.platform", "linux/arm64", "platform.architecture = 'arm64'"),
+        ("python", "3.11", "a PythonSection"),
+        ("python.conda_dependencies", "conda.yml", "CondaDependencies(FILE)"),
+        ("python.interpreter_path", None, "a text"),
+        ("environment_variables", ["A=1"], "a dictionary of names and values"),
+    ],
+)
+def test_a_field_of_another_type_is_named(place: str, value: object, hint: str) -> None:
+    environment = Environment("e")
+    section, _, name = place.rpartition(".")
+    setattr(getattr(environment, section) if section else environment, name, value)
+    with pytest.raises(UserError) as caught:
+        with_environment(environment, Project("e", None))
+    assert name in caught.value.what
+    assert caught.value.hint == f"expected {hint}"
+
+
+def test_an_absolute_entry_script_is_one_of_its_source_directory(script: Path, tmp_path: Path) -> None:
+    config = InferenceConfig(str(script), source_directory=str(script.parent), environment=Environment("e"))
+    assert config.entry_script == "score.py"
+    assert config.variables["AZUREML_ENTRY_SCRIPT"] == "src/score.py"
+    assert InferenceConfig(str(script), environment=Environment("e")).script == script
+    (tmp_path / "other").mkdir()
+    with pytest.raises(UserError, match="is not in the source directory"):
+        InferenceConfig(str(script), source_directory=str(tmp_path / "other"), environment=Environment("e"))
+
+
+def test_objects_of_another_type_are_named(ws: Workspace, script: Path) -> None:
+    model: Any = Model
+    config = InferenceConfig(str(script), environment=Environment("e"))
+    for call, said in (
+        (lambda: model.package(None, [], config), "workspace is None"),
+        (lambda: model.package(ws, None, config), "models are a list"),
+        (lambda: model.package(ws, [None], config), "an item of models is None"),
+        (lambda: model.package(ws, [], "score.py"), "inference_config is 'score.py'"),
+        (lambda: model.deploy(ws, "x", [], "score.py"), "inference_config is 'score.py'"),
+        (lambda: model.register(ws, str(script), "x", tags=["a"]), "tags or properties is ['a']"),
+        (lambda: InferenceConfig(str(script), environment="e"), "environment is 'e'"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(UserError) as caught:
+            call()
+        assert said in caught.value.what
