@@ -57,16 +57,53 @@ def test_an_unknown_verb(inside: Inside) -> None:
 
 
 def test_an_unknown_option(inside: Inside) -> None:
-    inside("build", "--pusch", "x").failed(2, "--pusch")
+    """The command's own usage is shown, with what was probably meant."""
+    inside("build", "--pusch", "x").failed(2, "usage: modelcrate build", "--pusch; did you mean '--push'?")
+    inside("bundle", "show", "--jsn", "x").failed(2, "usage: modelcrate bundle show", "did you mean '--json'?")
+    inside("--json", "images").failed(2, "it stands behind the command: modelcrate images --json")
 
 
 def test_what_could_not_be_written_is_said(crate: Crate) -> None:
     """A result that waits in Python's buffer is still written, or missed, before the process ends at once."""
-    for place, code in (("/dev/null", 0), ("/dev/full", 120)):
+    for place, code in (("/dev/null", 0), ("/dev/full", 6)):
         with open(place, "w") as out:
             done = subprocess.run(crate.command("--version"), env=crate.environment, stdout=out, stderr=subprocess.PIPE)
         assert done.returncode == code
         assert (b"No space left" in done.stderr) == bool(code)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", ["--version", "--help", "images", "cache du"])
+def test_output_that_nobody_reads_or_that_has_no_room(crate: Crate, words: str, unbuffered: str) -> None:
+    """Containers often have PYTHONUNBUFFERED: then each line is written at once, and each may fail."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    environment = {**crate.environment, "PYTHONUNBUFFERED": unbuffered}
+    with open(writes, "w") as gone:
+        done = subprocess.run(crate.command(*words.split()), env=environment, stdout=gone, stderr=subprocess.PIPE)
+    assert b"Traceback" not in done.stderr
+    assert done.returncode == 0, done.stderr
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(crate.command(*words.split()), env=environment, stdout=full, stderr=subprocess.PIPE)
+    assert b"Traceback" not in done.stderr
+    assert words == "--help" or b"No space left" in done.stderr
+    assert b"TMPDIR" not in done.stderr, "it is the output that has no room"
+
+
+@pytest.mark.parametrize("place", ["a pipe without a reader", "/dev/full"])
+def test_progress_that_nobody_can_read_ends_no_work(crate: Crate, tmp_path: Path, place: str) -> None:
+    """`build 2>&1 | head` ended with 0, and the image was nowhere."""
+    project = model_only(tmp_path / "project")
+    if place == "/dev/full":
+        writes = os.open(place, os.O_WRONLY)
+    else:
+        reads, writes = os.pipe()
+        os.close(reads)
+    command = crate.command("build", project, "-o", f"oci:{tmp_path / 'out'}:1", "--progress", "json")
+    done = subprocess.run(command, env=crate.environment, stdout=writes, stderr=writes)
+    os.close(writes)
+    assert_valid_layout(tmp_path / "out")
+    assert done.returncode == (6 if place == "/dev/full" else 0)
 
 
 def test_the_version(inside: Inside) -> None:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
@@ -135,6 +136,25 @@ def test_a_killed_serve_leaves_no_server(served: Served) -> None:
     served.process.kill()
     served.process.wait(HANG)
     until(lambda: f":{served.port}" not in subprocess.run(["ss", "-ltn"], capture_output=True, text=True).stdout)
+
+
+def test_its_own_log_in_the_project_is_no_change_of_it(modelcrate: Modelcrate, tmp_path: Path) -> None:
+    """`nohup modelcrate serve &` writes beside the script, and started the server again for each of its own lines."""
+    (tmp_path / "score.py").write_text("def init(): ...\n\n\ndef run(data):\n    return data\n")
+    (tmp_path / "modelcrate.yaml").write_text("name: flat\nentry: {source: ., script: score.py}\n")
+    log = tmp_path / "log.txt"  # as a declaration, too: requirements are texts
+    served = Served(modelcrate, tmp_path, log)
+    try:
+        served.ready(1)
+        assert served.ask('"x"') == '"x"'
+        time.sleep(1.5)
+        assert "has changed" not in log.read_text()
+        (tmp_path / "score.py").write_text("def init(): ...\n\n\ndef run(data):\n    return 'new'\n")
+        served.ready(2)
+        assert served.ask('"x"') == "new"
+    finally:
+        served.process.terminate()
+        served.process.wait()
 
 
 def test_a_port_of_another_program_is_refused(modelcrate: Modelcrate, project: Path) -> None:

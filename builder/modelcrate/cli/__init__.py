@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from modelcrate._version import __version__
 from modelcrate_layers import host
-from modelcrate_layers.errors import INTERRUPTED, CrateError, UserError, of_the_system
+from modelcrate_layers.errors import INTERRUPTED, CrateError, MachineError, UserError, of_the_system
 
 if TYPE_CHECKING:
     import argparse
@@ -82,13 +82,33 @@ def command() -> NoReturn:
     the time of a small build.
     """
     _open_standard_streams()
-    code = main()
     try:
-        sys.stdout.flush()
+        code = main()
+    except SystemExit as end:  # argparse's, behind help and usage
+        if not isinstance(end.code, int):
+            raise
+        code = end.code
+    os._exit(_flush(code))
+
+
+def _flush(code: int) -> int:
+    """Writes what Python still holds of the output. Returns the exit code, which is an error's where the result has no room."""
+    with suppress(ValueError):  # closed, because its reader was gone
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            pass
+        except OSError as fault:
+            code = code or _say_unwritten(fault)
+    with suppress(OSError, ValueError):
         sys.stderr.flush()
-    except (OSError, ValueError):
-        sys.exit(code)  # Python's own exit reports output that could not be written
-    os._exit(code)
+    return code
+
+
+def _say_unwritten(fault: OSError) -> int:
+    with suppress(OSError):
+        print(f"the output can't be written: {fault.strerror}", file=sys.stderr)
+    return MachineError.exit_code
 
 
 def _open_standard_streams() -> None:
@@ -127,12 +147,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not words:
         parser().print_help(sys.stderr)
         return UserError.exit_code
-    if words == ["--version"]:
-        print(VERSION)
-        return 0
     try:
+        if words == ["--version"]:
+            print(VERSION)
+            return 0
         _check_verb(words[0])
-        return _run(parser(words).parse_args(words))
+        return _run(_parse(words))
     except CrateError as fault:  # a value of an option that can't be read
         from modelcrate.render.printable import printable
 
@@ -142,9 +162,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with suppress(OSError):
             sys.stdout.close()
         return 0
+    except OSError as fault:  # where Python keeps no buffer, each of our lines meets what is wrong with the stream
+        return _say_unwritten(fault)
     except KeyboardInterrupt as fault:
         print("interrupted; no incomplete files were left behind", file=sys.stderr)
         return getattr(fault, "exit_code", INTERRUPTED)
+
+
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    """Returns the arguments. Ends the process for one that the command does not know, and shows those that it knows."""
+    args, unknown = parser(words).parse_known_args(words)
+    if unknown:
+        from difflib import get_close_matches
+
+        known: argparse.ArgumentParser = args.parser
+        name = unknown[0].partition("=")[0]
+        near = get_close_matches(name, known._option_string_actions, 1)
+        meant = f"; did you mean '{near[0]}'?" if near else ""
+        if name in near:
+            meant = f"; it stands behind the command: {known.prog} {name}"
+        known.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+    return args
 
 
 def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
@@ -183,6 +221,7 @@ def subcommands(verb: argparse.ArgumentParser) -> Mapping[str, argparse.Argument
 def _common(verb: argparse.ArgumentParser) -> None:
     import argparse
 
+    verb.set_defaults(parser=verb)
     group = verb.add_argument_group("common options")
     group.add_argument("--offline", action="store_true", help="open no connection; fail if something has to be fetched")
     group.add_argument("--json", action="store_true", help="print the result as JSON on standard output")

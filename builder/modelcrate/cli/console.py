@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,7 +14,7 @@ from modelcrate.environment import read_config
 from modelcrate.events import Emit
 from modelcrate.render.printable import json_text, printable
 from modelcrate.transports.connections import Connections
-from modelcrate_layers.errors import CrateError
+from modelcrate_layers.errors import CrateError, MachineError
 
 if TYPE_CHECKING:
     from modelcrate.pipeline.session import Session
@@ -55,9 +56,10 @@ class Console:
         return self.progress.emit
 
     def print_message(self, text: str) -> None:
-        """Prints a message for the user on standard error."""
+        """Prints a message for the user on standard error. See `Progress.write`."""
         self.progress.clear()
-        print(printable(text), file=sys.stderr, flush=True)
+        with suppress(OSError):
+            print(printable(text), file=sys.stderr, flush=True)
 
     def print_result(self, value: Any, text: str) -> None:
         """Prints the result on standard output.
@@ -65,9 +67,18 @@ class Console:
         Args:
             value: The result for `--json`.
             text: The result as text.
+
+        Raises:
+            BrokenPipeError: Nobody reads it any more.
+            MachineError: It can't be written.
         """
         self.progress.clear()
-        print(json_text(value) if self.as_json else printable(text), flush=True)
+        try:
+            print(json_text(value) if self.as_json else printable(text), flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as fault:
+            raise MachineError(f"can't be written: {fault.strerror}", where="the standard output") from None
 
     def print_error(self, fault: CrateError) -> int:
         """Prints an error, and returns its exit code."""
@@ -79,5 +90,6 @@ class Console:
         done = f"done before that: {', '.join(self.progress.done)}" if self.progress.done else "nothing was changed"
         text = printable(f"{fault}\n{number}{done} (exit {fault.exit_code})")
         coloured = wants_colour(self.config.environment, sys.stderr.isatty())
-        print(colour_error(text) if coloured else text, file=sys.stderr, flush=True)
+        with suppress(OSError):  # where nothing can be said, the exit code still does
+            print(colour_error(text) if coloured else text, file=sys.stderr, flush=True)
         return fault.exit_code

@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TextIO
 
@@ -94,9 +95,10 @@ class Progress:
         return
 
     def write(self, text: str) -> None:
-        """Writes a text and flushes the stream."""
-        self.out.write(text)
-        self.out.flush()
+        """Writes a text and flushes the stream. Where nobody can read it, the work goes on: progress is not the result."""
+        with suppress(OSError):
+            self.out.write(text)
+            self.out.flush()
 
 
 class Silent(Progress):

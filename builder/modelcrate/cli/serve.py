@@ -8,6 +8,7 @@ The server and its contracts are those of the image. It listens on 127.0.0.1 onl
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -121,11 +122,15 @@ def _report_when_ready(server: LocalServer, process: subprocess.Popen[bytes], be
 
 
 class _Watch:
-    """Files and folders, and what they were like when it was made. Not a value, because it remembers what has changed."""
+    """Files and folders, and what they were like when it was made. Not a value, because it remembers what has changed.
+
+    Our own output is left out: with `> serve.log` or nohup it is in the project, and what is said of a change would be the next one.
+    """
 
     def __init__(self, places: Sequence[Path]) -> None:
         self.places = places
         self.name = ""
+        self._own = [os.fstat(number) for number in (1, 2)]
         self._before = dict(self._stamps())
 
     @property
@@ -151,6 +156,8 @@ class _Watch:
                 if "__pycache__" in path.parts or not path.is_file():
                     continue
                 stat = path.stat()
+                if any(os.path.samestat(stat, own) for own in self._own):
+                    continue
                 yield path, (stat.st_mtime_ns, stat.st_size, stat.st_ino)
 
 
