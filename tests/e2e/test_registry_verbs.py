@@ -11,7 +11,7 @@ import pytest
 
 from modelcrate.transports.oci import find
 from support import real_registry
-from support.command import Crate
+from support.command import Crate, Inside
 from support.small_projects import model_only
 from support.validator import assert_valid_found
 
@@ -91,3 +91,30 @@ def test_the_rules_of_registries_yaml_are_read(
     limited("push", "alone", f"{docker_registry.host}/verbs/limited:1").failed(
         2, "chunksize", "did you mean 'chunk-size'?"
     )
+
+
+def test_what_is_no_reference_says_why_and_is_not_looked_for_elsewhere(inside: Inside) -> None:
+    inside("digest", "https://x.y/z:1").failed(2, "an image is named without a scheme")
+    inside("digest", "127.0.0.1:99999/z:1").failed(2, "is not a host or host:port")
+    inside("digest", "user:geheim@x.y/z").failed(2, "it has a user or a password", "modelcrate login HOST")
+    inside("digest", "./layout").failed(3, "oci:DIR")
+    inside("tags", "x.y:5000").failed(2, "expected HOST/REPOSITORY, without tag and digest")
+    inside("tags", "x.y/z:1").failed(2, "expected HOST/REPOSITORY, without tag and digest")
+
+
+def test_names_of_the_store_are_names(inside: Inside, tmp_path: Path) -> None:
+    project = model_only(tmp_path / "project")
+    for name in ("https://x", "a/b:1:2", "a b", "a@b", "a:"):
+        inside("build", project, "-t", name).failed(2, "not an image reference")
+        inside("build", project, "-o", f"store:{name}").failed(2, "not an image reference")
+    inside("build", project, "-t", "Team/Sums:V1").succeeded()
+    digest = inside("digest", "Team/Sums:V1").succeeded().out.strip()
+    inside("copy", "Team/Sums:V1", f"store:x.y:5000/sums@{digest}").succeeded()
+    rows = inside("images", "--json").succeeded().json
+    assert [(row["repository"], row["tag"]) for row in rows] == [("Team/Sums", "V1"), ("x.y:5000/sums", "")]
+    assert "x.y:5000/sums  <none>" in inside("images").succeeded().out
+
+
+def test_an_option_of_another_action_is_not_passed_over(inside: Inside) -> None:
+    inside("cache", "du", "--repair").failed(2, "--repair is an option of check", "modelcrate cache check --repair")
+    inside("cache", "check", "--older-than", "3d").failed(2, "--older-than is an option of prune")

@@ -28,8 +28,8 @@ def detect_dependencies(records: list[ModelRecord]) -> Dependencies:
     """
     if len(records) != 1:
         raise UserError(
-            f"{len(records)} models and no inference config",
-            hint="exactly one model can do without; give the others an InferenceConfig",
+            f"{len(records)} models and no entry script",
+            hint="exactly one model can do without; else name one: --entry-script FILE, or an InferenceConfig",
         )
     (record,) = records
     if record.framework and record.framework not in PACKAGES:

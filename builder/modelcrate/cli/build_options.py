@@ -16,7 +16,7 @@ from modelcrate.images.reference import Reference
 from modelcrate.pipeline.request import Request
 from modelcrate.pipeline.session import Build, Session
 from modelcrate.project.byte_sizes import parse_size
-from modelcrate.transports import archive
+from modelcrate.transports import archive, store
 from modelcrate.transports.output import Output
 from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.errors import UserError
@@ -179,7 +179,7 @@ def _outputs(args: argparse.Namespace) -> tuple[Output, ...]:
             if not isinstance(each, Reference):
                 raise UserError(f"{each!r} has no project to take a name from", hint="{name} belongs to --each")
             named.append(RegistryOutput.of(each))
-    return (*named, *(StoreOutput(name) for name in args.tag))
+    return (*named, *map(store.parse, args.tag))
 
 
 def _check_streams(wanted: Sequence[Output], args: argparse.Namespace) -> None:

@@ -45,6 +45,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.home.home_lock import exclusive_home_lock, shared_home_lock
 
     config = console.config
+    _check_options(args)
     if args.action == "du":
         with shared_home_lock(config):
             _show(console, prune.list_items(config), "in all")
@@ -59,6 +60,15 @@ def run(args: argparse.Namespace, console: Console) -> int:
         going = prune.choose_items(prune.list_items(config), rules) if args.dry_run else prune.prune(config, rules)
     _show(console, going, "would be removed" if args.dry_run else "removed")
     return 0
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    """Refuses options of another action, which would mean nothing."""
+    belongs = {"older_than": "prune", "keep": "prune", "images": "prune", "dry_run": "prune", "repair": "check"}
+    for name, action in belongs.items():
+        if getattr(args, name) and args.action != action:
+            option = f"--{name.replace('_', '-')}"
+            raise UserError(f"{option} is an option of {action}", hint=f"modelcrate cache {action} {option}")
 
 
 def _check(console: Console, *, repairing: bool) -> int:

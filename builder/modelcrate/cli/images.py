@@ -19,22 +19,25 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     rows = [_facts(name, image) for name, image in store.list_images(console.config)]
     head = ("REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE")
-    lines = [(r["repository"], r["tag"], r["id"][7:19], r["created"], format_size(r["size"])) for r in rows]
+    lines = [(r["repository"], r["tag"] or "<none>", r["id"][7:19], r["created"], format_size(r["size"])) for r in rows]
     console.print_result(rows, format_table([head, *lines]))
     return 0
 
 
 def _facts(name: str, image: Any) -> dict[str, Any]:
     """Returns one image as data. The size is that of the unpacked layers, as in Docker."""
-    repository, _, tag = name.rpartition(":")
+    from modelcrate.images.reference import split_tag
+
+    named, _, _ = name.partition("@")  # what was pulled by its digest may have no tag
+    repository, tag = split_tag(named)
     first = image.images[0]
     unpacked = sum(
         layer.layer.tar_size if layer.layer.tar_size >= 0 else layer.descriptor.size for layer in first.layers
     )
     created = str(first.settings.get("created", ""))
     return {
-        "repository": repository or tag,
-        "tag": tag if repository else "",
+        "repository": repository,
+        "tag": tag or "",
         "digest": str(image.digest),
         "id": str(first.id),
         "created": created[:10],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from modelcrate.cli.console import Console
+from modelcrate_layers.errors import UserError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,6 +15,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     from modelcrate.images.reference import Reference
 
-    tags = console.connections.registries.tags(Reference.parse(args.repository))
+    repository = Reference.parse(args.repository)
+    if repository.tag or repository.digest:
+        raise UserError(
+            f"not a repository: {args.repository!r}", hint="expected HOST/REPOSITORY, without tag and digest"
+        )
+    tags = console.connections.registries.tags(repository)
     console.print_result({"repository": args.repository, "tags": tags}, "\n".join(tags))
     return 0

@@ -61,6 +61,11 @@ class Reference:
         """
         if not text.strip():
             raise _refused(text, "it is empty")
+        if "@" in text[: text.find("/") + 1]:
+            raise UserError(  # what may be a password is not repeated
+                "not an image reference: it has a user or a password",
+                hint="log in once: modelcrate login HOST -u USER --password-stdin",
+            )
         rest, at, digest = text.partition("@")
         registry, rest = _split_registry(rest, text)
         repository, colon, tag = rest.partition(":")
@@ -177,6 +182,9 @@ def _split_registry(rest: str, text: str) -> tuple[str, str]:
     if "://" in rest:
         raise _refused(text, "an image is named without a scheme, for instance registry.example/team/name:tag")
     if not has_host(rest):
+        alone = host_of(rest) if "/" not in rest and is_registry(rest) else ""
+        if alone == "localhost" or _address(alone) is not None:
+            raise _refused(text, "it is a host, and no repository of it is named")
         return HUB, rest
     first, _, remainder = rest.partition("/")
     return (HUB if first.lower() in HUB_ALIASES else first.lower()), remainder

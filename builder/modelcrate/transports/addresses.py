@@ -32,6 +32,7 @@ def find(address: str | Reference, connections: Connections) -> Found:
 
     Raises:
         SourceError: There is no such image on this machine.
+        UserError: It has a host, and is no reference.
         RegistryError: The registry has no such image, or can't be reached.
     """
     if isinstance(address, Reference):
@@ -41,7 +42,7 @@ def find(address: str | Reference, connections: Connections) -> Found:
         return _KINDS[kind](rest, connections)
     if (found := store.find(address, connections.config)) is not None:
         return found
-    if has_host(address) and is_registry(address.partition("/")[0]):
+    if has_host(address) and not address.startswith("."):  # a path
         return _registry(address, connections)
     raise SourceError(
         f"there is no image {address!r} in the local store",

@@ -10,6 +10,7 @@ from modelcrate.events import Emit
 from modelcrate.home.folder import open_store
 from modelcrate.images.image import Deliverable, Image, Index
 from modelcrate.images.reading import Found
+from modelcrate.images.reference import Reference
 from modelcrate.transports import oci
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.oci import LayoutCollection
@@ -26,7 +27,12 @@ _HEX = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
 
 
 def parse(target: str) -> StoreOutput:
-    """Returns the output for a target of the command line."""
+    """Returns the output for a target of the command line.
+
+    Raises:
+        UserError: It is no name of an image. Capitals may be in it: other engines refuse them, the store need not.
+    """
+    Reference.parse(target.lower())
     return StoreOutput(target)
 
 

@@ -70,6 +70,20 @@ def test_a04_a_foul_name_is_refused(text: str) -> None:
         Reference.parse(text)
 
 
+def test_a04_a_password_is_not_repeated() -> None:
+    for text in ("user:geheim@x.y/z", "user:geheim@x.y:5000/z:1", "a@geheim@x.y/z"):
+        with pytest.raises(UserError, match="it has a user or a password") as caught:
+            Reference.parse(text)
+        assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["localhost", "localhost:5000", "127.0.0.1:5000", "[::1]", "[::1]:5000"])
+def test_a04_a_host_alone_is_no_repository_of_docker_hub(text: str) -> None:
+    with pytest.raises(UserError, match="not an image reference") as caught:
+        Reference.parse(text)
+    assert caught.value.why == "it is a host, and no repository of it is named"
+
+
 def test_a04_an_empty_name_is_called_empty() -> None:
     with pytest.raises(UserError, match="not an image reference: ''") as caught:
         Reference.parse("")
