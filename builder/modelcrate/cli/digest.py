@@ -22,5 +22,6 @@ def run(args: argparse.Namespace, console: Console) -> int:
         descriptor = select(found.collection, found.descriptor, args.platform, args.variant)
     else:
         descriptor = found.variant(args.variant).descriptor if args.variant else found.descriptor
-    console.print_result({"image": args.image, **descriptor.json()}, str(descriptor.digest))
+    facts = {"mediaType": descriptor.media_type, "digest": str(descriptor.digest), "size": descriptor.size}
+    console.print_result({"image": args.image, **facts}, str(descriptor.digest))
     return 0
