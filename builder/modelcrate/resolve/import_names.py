@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 
 DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
@@ -63,6 +63,10 @@ DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
     "xgboost": ("xgboost", "xgboost-cpu"),
     "yaml": ("pyyaml",),
     "zmq": ("pyzmq",),
+    "azure.ai.ml": ("azure-ai-ml",),
+    "azure.identity": ("azure-identity",),
+    "azure.storage.blob": ("azure-storage-blob",),
+    "azureml.ai.monitoring": ("azureml-ai-monitoring",),
     "azureml.core": ("azureml-core",),
     "azureml.contrib.services": ("azureml-contrib-services", "azureml-inference-server-http"),
     "inference_schema": ("inference-schema",),
@@ -95,6 +99,11 @@ GONE: Mapping[str, tuple[str, str]] = {"pkg_resources": ("setuptools", "82")}
 """Modules that a distribution had before a version, and no longer has."""
 
 
+_SMALL = 4096
+_SHARED = re.compile(rb"\bextend_path\b|\bdeclare_namespace\b")
+"""What the `__init__.py` of a namespace says, where it has one: other wheels have parts of it, too."""
+
+
 def proposal(module: str) -> str:
     """Returns the distribution to require for a module: by the table, else the one of the same name."""
     if (gone := GONE.get(module.partition(".")[0])) is not None:
@@ -125,11 +134,16 @@ def provides(module: str, distributions: Mapping[str, Path | None]) -> bool:
         return True
     top = module.partition(".")[0]
     here = [path for path in distributions.values() if path is not None and path.is_file()]
-    if any(top in modules_of(str(path)) for path in here):
+    if any(_has(modules_of(str(path)), module) for path in here):
         return True
     word = normalised(top)
     away = [name for name, path in distributions.items() if path is None or not path.is_file()]
     return any(_related(word, name) for name in away)
+
+
+def _has(modules: frozenset[str], wanted: str) -> bool:
+    """Returns whether a module is one of these, is below one, or is a namespace above one."""
+    return not modules.isdisjoint(prefixes(wanted)) or any(each.startswith(f"{wanted}.") for each in modules)
 
 
 def _related(module: str, distribution: str) -> bool:
@@ -148,22 +162,44 @@ def normalised(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def modules_of(wheel: str) -> frozenset[str]:
-    """Returns the top modules and packages in a wheel; none of one that can't be read, which is found when it is packed."""
+    """Returns the top modules and packages in a wheel; none of one that can't be read, which is found when it is packed.
+
+    Of a namespace, which has parts in other wheels, those that are in this one: `google.protobuf` of protobuf.
+    """
     try:
         with zipfile.ZipFile(wheel) as opened:
-            return _tops(opened.namelist())
-    except (OSError, zipfile.BadZipFile):
+            return _tops(opened)
+    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError):
         return frozenset()
 
 
-def _tops(names: Iterable[str]) -> frozenset[str]:
-    found = set()
-    for name in names:
-        first, *rest = name.split("/")
+def _tops(opened: zipfile.ZipFile) -> frozenset[str]:
+    files: dict[tuple[str, ...], zipfile.ZipInfo] = {}
+    for info in opened.infolist():
+        first, *rest = info.filename.split("/")
         if first.endswith(".data") and len(rest) > 1 and rest[0] in ("purelib", "platlib"):
             first, *rest = rest[1:]
-        if first.endswith((".dist-info", ".data")):
+        if not first.endswith((".dist-info", ".data")):
+            files[(first, *rest)] = info
+    packages = {parts[:-1]: info for parts, info in files.items() if parts[-1].partition(".")[0] == "__init__"}
+
+    @cache
+    def whole(folder: tuple[str, ...]) -> bool:
+        """Returns whether a folder is a package of this wheel alone."""
+        start = packages.get(folder)
+        if start is None or start.file_size > _SMALL:
+            return start is not None
+        return not _SHARED.search(opened.read(start))
+
+    found = set()
+    for *folders, file in files:
+        outer = next((count for count in range(1, len(folders) + 1) if whole(tuple(folders[:count]))), None)
+        if outer is not None:
+            found.add(".".join(folders[:outer]))
+        elif file.partition(".")[0] == "__init__":
             continue
-        if rest or first.endswith((".py", ".so", ".pyd", ".pth")):
-            found.add(first.partition(".")[0])
+        elif file.endswith((".py", ".so", ".pyd", ".pth")):
+            found.add(".".join([*folders, file.partition(".")[0]]))
+        elif folders:
+            found.add(".".join(folders))
     return frozenset(found)

@@ -202,6 +202,17 @@ def test_a_wheel_that_is_here_says_itself_what_it_has(tmp_path: Path) -> None:
     assert not provides("other", {"strange": tmp_path / "not-here.whl"})
 
 
+def test_of_a_namespace_a_wheel_has_its_own_part_alone(tmp_path: Path) -> None:
+    shared = b"__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"
+    files = {"azureml/__init__.py": shared, "azureml/mlflow/__init__.py": b"", "google/api/one.py": b""}
+    path = Path(make_wheel(tmp_path, "parts", files=files).path)
+    assert modules_of(str(path)) == {"azureml.mlflow", "google.api.one"}
+    for module in ("azureml", "azureml.mlflow.client", "google", "google.api", "google.api.one"):
+        assert provides(module, {"parts": path}), module
+    for module in ("azureml.ai.monitoring", "google.cloud", "google.api.two"):
+        assert not provides(module, {"parts": path}), module
+
+
 def test_what_to_add_is_proposed() -> None:
     assert [proposal(name) for name in ("sklearn.svm", "yaml", "My_Thing.x")] == ["scikit-learn", "pyyaml", "my-thing"]
     assert prefixes("a.b.c") == ["a.b.c", "a.b", "a"]

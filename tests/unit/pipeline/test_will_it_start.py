@@ -78,6 +78,15 @@ def test_an_import_in_src_that_nothing_brings_is_refused_too(check: Check) -> No
     assert "src/acme.py:1: imports nosuch, and nothing in the image has it" in said
 
 
+def test_the_server_has_the_names_of_the_original_alone_and_not_all_below_them(check: Check) -> None:
+    here = "from azureml.core.model import Model\nfrom azureml.contrib.services.aml_request import rawhttp\n"
+    assert check(score_py=f"{here}import modelcrate_server.entry\n{SCRIPT}")[0] == 0
+    code, said = check(score_py=f"{here}from azureml.ai.monitoring import Collector\n{SCRIPT}")
+    assert code == 2
+    assert "score.py:3: imports azureml.ai.monitoring, and nothing in the image has it" in said
+    assert "add azureml-ai-monitoring to the dependencies" in said
+
+
 def test_a_folder_of_pythonpath_that_is_not_the_projects_may_have_anything(check: Check) -> None:
     code, said = check("entry: score.py\nenv: {PYTHONPATH: /opt/theirs}\n", score_py=f"import nosuch\n{SCRIPT}")
     assert code == 0

@@ -27,7 +27,10 @@ class KnownModules:
     standard: frozenset[str]
     distributions: Mapping[str, Path | None]
     sources: Sources
-    server: frozenset[str]
+    own: frozenset[str]
+    """What is there in any case, with all that is below it."""
+    stand_ins: frozenset[str]
+    """The names of others under which the server has something: these alone, for below them are packages that the image may lack."""
     gone: frozenset[str]
     """Modules that packages of the image no longer have."""
     apart: Mapping[str, str]
@@ -56,12 +59,13 @@ class KnownModules:
         distributions: dict[str, Path | None] = {each.name: each.place(cache) for each in resolved.pins.wheels}
         for each in resolved.pins.conda:
             distributions |= dict.fromkeys((normalised(each.name), normalised(as_requirement(each.name))))
-        ours = {*STAND_INS, "modelcrate_server"} if project.command is None else set[str]()
+        served = project.command is None
         return cls(
             standard_library(python),
             distributions,
             Sources.of(places, import_roots(project), folder),
-            frozenset({*ours, "__main__"}),
+            frozenset({"__main__", *(("modelcrate_server",) if served else ())}),
+            frozenset(STAND_INS if served else ()),
             frozenset(
                 module
                 for module, (package, version) in GONE.items()
@@ -75,7 +79,8 @@ class KnownModules:
         top = module.partition(".")[0]
         return top not in self.gone and (
             (top in self.standard and self.apart.keys().isdisjoint(prefixes(module)))
-            or not self.server.isdisjoint(prefixes(module))
+            or top in self.own
+            or module in self.stand_ins
             or self.sources.imported(module) is not None
             or provides(module, self.distributions)
         )
