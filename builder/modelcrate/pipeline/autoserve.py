@@ -24,7 +24,7 @@ from modelcrate.pipeline.choose_models import ChosenModels
 from modelcrate.pipeline.compose import Registered, list_hub_model, placed_models
 from modelcrate.pipeline.model_versions import family, judge, lacking, mismatches
 from modelcrate.project.values import DebianBase, Dependencies, Entry, Model, Project, RegisteredModel
-from modelcrate.resolve.world import World, has_wheel
+from modelcrate.resolve.world import World, wheel_note
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.atomic import remove
 from modelcrate_layers.atomic import write_file as write
@@ -128,14 +128,14 @@ def check_model_versions(
     gate, pinned = completed.project.gates.versions, world.packages
     if gate == "allow":
         return ()
-    there = partial(has_wheel, world=world, connections=connections)
-    found = list(mismatches((each for model in models for each in model.versions), pinned, there, gate))
+    note = partial(wheel_note, world=world, connections=connections)
+    found = list(mismatches((each for model in models for each in model.versions), pinned, note, gate))
     certain = [*lacking(completed.needs, pinned), *(fault for fault, fails in found if fails)]
     pickles = [each for model in models for each in model.pickles]
     if pickles or "numpy" in pinned:
         from modelcrate.pipeline.known_failures import binary_faults, loading_faults
 
-        certain += [*binary_faults(pinned), *loading_faults(pickles, pinned, there)]
+        certain += [*binary_faults(pinned), *loading_faults(pickles, pinned, note)]
     return judge(gate, [fault for fault, fails in found if not fails], certain)
 
 

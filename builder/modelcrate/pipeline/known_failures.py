@@ -285,23 +285,21 @@ def binary_faults(pinned: Mapping[str, str]) -> Iterator[UserError]:
 def loading_faults(
     pickles: Iterable[PickleNames],
     pinned: Mapping[str, str],
-    has_wheel: Callable[[str], bool | None] = lambda line: None,
+    note: Callable[[str], str] = lambda line: "",
 ) -> Iterator[UserError]:
     """Yields the models that will not load under the versions that the image gets.
 
     Args:
         pickles: What the models' pickles name.
         pinned: The versions that the image gets, by package.
-        has_wheel: Returns whether the index has a wheel for a requirement; None where the index was not queried.
+        note: Returns what is to be known of a requirement, where it has no wheel.
     """
     for each in pickles:
         versions = dict(each.versions)
         found = (row for row in FAILURES if _applies(row, each.names, versions, pinned))
         for row in {row.package: row for row in found}.values():
             made = f"{row.package}=={versions[row.package]}" if row.package in versions else ""
-            wanted = made or row.works
-            if made and has_wheel(made) is False:
-                wanted += " (there is no wheel of it for this Python; name another with python:)"
+            wanted = f"{made}{note(made)}" if made else row.works
             yield UserError(
                 f"the model can't be loaded with {row.package} {pinned[row.package]}, which the image gets",
                 where=each.where,

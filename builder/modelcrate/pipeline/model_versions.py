@@ -92,7 +92,7 @@ def lacking(needs: Sequence[str], pinned: Mapping[str, str]) -> Iterator[UserErr
 def mismatches(
     versions: Iterable[StatedVersion],
     pinned: Mapping[str, str],
-    has_wheel: Callable[[str], bool | None] = lambda line: None,
+    note: Callable[[str], str] = lambda line: "",
     gate: Gate = "refuse",
 ) -> Iterator[tuple[UserError, bool]]:
     """Yields the versions that models name and that don't fit the image's, each with whether loading is known to fail.
@@ -100,7 +100,7 @@ def mismatches(
     Args:
         versions: The versions that models name.
         pinned: The versions that the image gets, by package.
-        has_wheel: Returns whether the index has a wheel for a requirement; None where the index was not queried.
+        note: Returns what is to be known of a requirement, where it has no wheel.
         gate: What such a version leads to, where loading it is not known to fail.
     """
     have = {family(name): (name, version) for name, version in pinned.items()}
@@ -109,11 +109,8 @@ def mismatches(
         if rule is None or found is None or _fits(rule, each.version, found[1]):
             continue
         line = f"{found[0]}=={each.version}"
-        there = (
-            " (there is no wheel of it for this Python; name another with python:)" if has_wheel(line) is False else ""
-        )
         refused, setting = rule.fails or gate == "refuse", "allow" if rule.fails else "warn"
-        way = f"name {line} in the dependencies{there} and lock again, or make the model anew with {found[1]}"
+        way = f"name {line} in the dependencies{note(line)} and lock again, or make the model anew with {found[1]}"
         yield (
             UserError(
                 f"the model needs {each.package} {each.version}, and the image gets {found[0]} {found[1]}",

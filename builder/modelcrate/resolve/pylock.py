@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from modelcrate.resolve.pinned import PinnedWheel
 from modelcrate.resolve.requirements import Hashes
-from modelcrate.resolve.target import Target
+from modelcrate.resolve.target import NoWheelError, Target
 from modelcrate_layers.errors import IntegrityError, UserError, unreadable
 from modelcrate_layers.named_file import open_named_file
 
@@ -128,7 +128,7 @@ def _wheel(package: Package, found: object, target: Target, where: str) -> Packa
             "a place of its own",
         )
         raise refuse_elsewhere(package.name, told, place_of(where, package.name), "lock it from there")
-    raise UserError(
+    raise NoWheelError(
         f"{package.name} has a source distribution only",
         where=place_of(where, package.name),
         why=f"looked for the wheel tags {target.sought()}",

@@ -26,6 +26,10 @@ _UV = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
 """The manylinux_2_N that uv can be asked for; a newer glibc can do all that the newest of them can."""
 
 
+class NoWheelError(UserError):
+    """A package has no wheel for a target. It may have one for another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What wheels are chosen for.

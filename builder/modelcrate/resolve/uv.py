@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from modelcrate.net.config import HttpConfig
-from modelcrate.resolve.target import Target
+from modelcrate.resolve.target import NoWheelError, Target
 from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, RegistryError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
@@ -327,7 +327,7 @@ def explained(text: str, target: Target) -> CrateError:
             hint="is the name right, and the index or wheelhouse the one that has it?",
         )
     if match := re.search(r"(\S+) ha(?:s|ve) no (?:usable wheels|wheels with a matching)", words):
-        return UserError(
+        return NoWheelError(
             f"{_name(match[1])} has no wheel for {target}",
             why=f"looked for the wheel tags {target.sought()}\n{why}",
             hint=f"nothing is built from source: build it once (pip wheel --no-deps -w wheels {_buildable(match[1].strip('`'))!r}), and name the folder: "

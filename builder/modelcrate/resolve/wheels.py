@@ -193,16 +193,10 @@ def with_sizes(pinned: Sequence[PinnedWheel], fetcher: Downloader) -> tuple[Pinn
         return tuple(pool.map(sized, pinned))
 
 
-def has_wheel(line: str, target: Target, index: Index, uv: Uv) -> bool | None:
-    """Returns whether there is a wheel for a requirement and the target; None where the index fails."""
+def look_for_wheel(line: str, target: Target, index: Index, uv: Uv) -> None:
+    """Raises a UserError where there is no wheel for a requirement and the target, another CrateError where the index fails."""
     with scratch_folder() as scratch:
-        try:
-            uv.compile(_written(scratch / "asked", [line]), target, index, "--no-deps")
-        except UserError:
-            return False
-        except CrateError:
-            return None
-    return True
+        uv.compile(_written(scratch / "asked", [line]), target, index, "--no-deps")
 
 
 def locate(pinned: Sequence[PinnedWheel], target: Target, index: Index, uv: Uv, cache: Path) -> tuple[PinnedWheel, ...]:

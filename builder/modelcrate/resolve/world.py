@@ -135,15 +135,18 @@ def open_fetcher(world: World, connections: Connections, emit: Emit) -> PackageF
     return PackageFetcher(Sources(world.project, world.folder, connections, world.declared), pins, emit)
 
 
-def has_wheel(line: str, world: World, connections: Connections) -> bool | None:
-    """Returns whether the index has a wheel for a requirement and the first platform; None where it is not reachable."""
+def wheel_note(line: str, world: World, connections: Connections) -> str:
+    """Returns what is to be known of a requirement that has no wheel for the first platform; nothing where it has one, or the index is not reachable."""
     target = next((each.target for each in world.platforms if each.target is not None), None)
     if target is None or connections.config.offline:
-        return None
-    from modelcrate.resolve import wheels
+        return ""
+    from modelcrate.resolve import other_python
+    from modelcrate.resolve.wheels import look_for_wheel
 
     sources = Sources(world.project, world.folder, connections, world.declared)
-    return wheels.has_wheel(line, target, sources.index, sources.uv)
+    return other_python.wheel_note(
+        target, lambda each: look_for_wheel(line, each, sources.index, sources.uv), world.project
+    )
 
 
 def fetch_packages(world: World, fetcher: PackageFetcher, besides: Container[Digest] = ()) -> None:
@@ -403,6 +406,7 @@ def _lock_wheels(sources: Sources, target: Target | None, there: Mapping[str, st
     """Returns the pinned wheels. `there` are the Python packages that conda brings: they stay, at their versions."""
     if target is None:
         return ()
+    from modelcrate.resolve.other_python import locked_for
     from modelcrate.resolve.wheels import lock_wheels, with_sizes
 
     wanted = sources.declared.requirements
@@ -411,7 +415,8 @@ def _lock_wheels(sources: Sources, target: Target | None, there: Mapping[str, st
     _check_wheelhouse(index, server, wanted)
     own = sources.own_wheel
     lines = (*wanted.lines, *server, *((f"{own.name}=={own.version}",) if own is not None else ()))
-    pinned = lock_wheels(replace(wanted, lines=lines), target, index, sources.uv, there)
+    wanted = replace(wanted, lines=lines)
+    pinned = locked_for(target, lambda each: lock_wheels(wanted, each, index, sources.uv, there), sources.project)
     if own is not None:  # an index may have a file of the same name
         pinned = tuple(own if each.name == own.name else each for each in pinned)
     return with_sizes(pinned, sources.connections.downloader)

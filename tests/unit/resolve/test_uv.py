@@ -69,7 +69,7 @@ hint: Wheels are required for `docopt` because building from source is disabled 
 )
 def test_complaints_are_classed_by_whose_fault_it_is(text: str, error: type[CrateError], what: str) -> None:
     fault = explained(text, Target("3.11"))
-    assert type(fault) is error
+    assert isinstance(fault, error)
     assert what in fault.what
     for word in ("×", "╰", "hint", "--", "which goes on", "pw", "Resolved"):
         assert word not in fault.why
