@@ -245,6 +245,23 @@ def test_a_file_beside_the_script_that_does_not_go_along_stops_a_project(check: 
     code, said = check("entry: {source: src, script: score.py}\n", **files)
     assert code == 2
     assert "write os.path.join(os.path.dirname(os.path.abspath(__file__)), 'labels.json')" in said
+    files = {"src__score_py": "open('data/labels.json')\n" + SCRIPT, "src__data__labels_json": "[]"}
+    code, said = check("entry: {source: src, script: score.py}\n", **files)
+    assert code == 2
+    assert "write os.path.join(os.path.dirname(os.path.abspath(__file__)), 'data/labels.json')" in said
+
+
+def test_a_file_of_a_model_that_is_loaded_from_the_sources_is_loaded_from_the_model(check: Check) -> None:
+    files = {"app_py": "open('log/m.bin')\n", "log__m_bin": "weights"}
+    command = "command: [python3, app.py]\nsource: .\n"
+    code, said = check(f"{command}models: [log/m.bin]\n", **files)
+    assert code == 2
+    assert "app.py:1: loads log/m.bin, which is not at /var/azureml-app/thing/log/m.bin in the image" in said
+    way = "load os.path.join(os.environ['AZUREML_MODEL_DIR'], 'm.bin'); or leave it out of models"
+    assert way in said
+    assert check(command, **files)[0] == 0
+    script = "import os\nopen(os.path.join(os.environ['AZUREML_MODEL_DIR'], 'm.bin'))\n"
+    assert check(f"{command}models: [log/m.bin]\n", **{**files, "app_py": script})[0] == 0
 
 
 def test_a_path_that_is_not_known_makes_notices_of_what_is_missing(check: Check) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -12,7 +13,8 @@ from modelcrate.pipeline.start_check.script_names import MODEL_DIR
 from modelcrate.project.contracts import APP_ROOT
 from modelcrate.project.values import Project, RegisteredModel
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.tar.tree import Kind, show
+from modelcrate_layers.tar.sources import FileRange
+from modelcrate_layers.tar.tree import Entry, Kind, show
 
 SHOWN = 5
 """How many files of a model a message names."""
@@ -52,7 +54,12 @@ def lacking_files(
         if str(place) in there or not place.is_relative_to(APP_ROOT):
             continue
         if (found := near.file(place, each.path)) is not None:
-            yield _lacking_in_sources(each, found, place, near, there)
+            yield UserError(
+                f"loads {found}, which is not at {place} in the image",
+                where=each.where,
+                hint=_from_model(folder / found, listed, root, near)
+                or _from_sources(found, each, _place_of(folder / found, sources) is not None, near),
+            )
 
 
 def _with_folders(paths: Iterable[str]) -> set[str]:
@@ -76,17 +83,29 @@ def _lacking_in_model(each: Loaded, have: list[str]) -> UserError:
     )
 
 
-def _lacking_in_sources(
-    each: Loaded, found: Path, place: PurePosixPath, near: NearModules, there: set[str]
-) -> UserError:
-    beside = any(one.startswith(f"{APP_ROOT}/") and one.endswith(f"/{found.name}") for one in there)
-    if beside or not each.path.is_absolute():
-        hint = f"write os.path.join(os.path.dirname(os.path.abspath(__file__)), '{found.name}')"
-        hint += "" if beside else f", and {near.way_in(found)}"
-    else:
-        hint = near.way_in(found)
-    return UserError(
-        f"loads {found}, which is not at {place} in the image",
-        where=each.where,
-        hint=hint,
+def _place_of(file: Path, entries: Iterable[Entry]) -> PurePosixPath | None:
+    """Returns where a file of the project is in the image; None where it does not go along."""
+    places = (
+        show(each.path) for each in entries if isinstance(each.source, FileRange) and Path(each.source.path) == file
     )
+    return next((PurePosixPath("/", each) for each in places), None)
+
+
+def _from_model(file: Path, models: Iterable[Entry], root: PurePosixPath, near: NearModules) -> str:
+    """Returns what to write, so that a file of a model is loaded from where it is in the image; nothing of another file."""
+    place = _place_of(file, models)
+    if place is None or not place.is_relative_to(root):
+        return ""
+    stays = near.entry.source is not None and file.is_relative_to(near.folder / near.entry.source)
+    more = "; or leave it out of models, for then it stays among the sources" if stays else ""
+    return f"load os.path.join(os.environ['{MODEL_DIR}'], '{place.relative_to(root)}'){more}"
+
+
+def _from_sources(file: Path, each: Loaded, there: bool, near: NearModules) -> str:
+    """Returns what to write, so that a file beside the code is loaded from where it is in the image. `there`: it goes along."""
+    if not there and each.path.is_absolute():
+        return near.way_in(file)
+    script = each.where.rpartition(":")[0]
+    beside = PurePosixPath(os.path.relpath(file, os.path.dirname(script))).as_posix()
+    written = f"write os.path.join(os.path.dirname(os.path.abspath(__file__)), '{beside}')"
+    return written if there else f"{written}, and {near.way_in(file)}"
