@@ -519,7 +519,7 @@ def run(
         wanted = wanted if name else replace(wanted, name=container_name(address))
         container = start_image(chosen, address, wanted, session, devices)
     if published and wait is not None:
-        wait_ready(container, health_path(chosen.settings) or "/", wait)
+        wait_ready(container, health_path(chosen.settings), wait)
     return container
 
 

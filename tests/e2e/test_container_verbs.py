@@ -172,6 +172,19 @@ def test_what_is_not_ready_runs_and_the_message_says_how_to_look(crate: Crate, i
     assert listed(crate)["slow"]["status"] == "running"
 
 
+def test_any_answer_of_an_image_without_a_health_path_says_that_it_is_ready(crate: Crate, image: str) -> None:
+    """A web application need have nothing at `/`."""
+    serves = (
+        'socket(S, 2, 1, 0) && bind(S, pack("S n N x8", 2, 5001, 0)) && listen(S, 5) or die $!;'
+        'while (accept(C, S)) { sysread C, $_, 999; syswrite C, "HTTP/1.1 404 Not Found\\r\\nContent-Length: 0\\r\\n\\r\\n"; close C }'
+    )
+    program = (image, "perl", "-e", serves)
+    done = crate("run", "-d", "--wait", str(HANG), "-p", "0:5001", "--name", "web", *program).succeeded()
+    assert "web: it answers" in done.err
+    settings, options = modelcrate.Config(crate.home), modelcrate.ContainerOptions(command=program[1:])
+    modelcrate.run(image, name="again", ports={0: 5001}, wait=HANG, options=options, settings=settings)
+
+
 def test_an_end_before_an_answer_is_an_error_with_the_log(crate: Crate, image: str) -> None:
     crate("run", "-d", "-p", "0:5001", image, "sh", "-c", "echo the reason; exit 3").failed(
         6, "exit code 3", "the reason"

@@ -128,12 +128,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
         named = options if args.name else replace(options, name=container_name(address))
         container = start_image(image, address, named, session, devices)
     if args.detach:
-        health = health_path(image.settings) or "/"
-        return report(container, console, None if args.no_wait else args.wait, not args.no_wait, health)
+        wait = None if args.no_wait else args.wait
+        return report(container, console, wait, not args.no_wait, health_path(image.settings))
     return foreground(container, console, remove=args.rm)
 
 
-def report(container: Container, console: Console, wait: float | None, waits: bool, health: str = "/") -> int:
+def report(container: Container, console: Console, wait: float | None, waits: bool, health: str | None = None) -> int:
     """Says how a container in the background started.
 
     Args:
@@ -141,7 +141,7 @@ def report(container: Container, console: Console, wait: float | None, waits: bo
         console: where to say it.
         wait: how many seconds the user demands an answer within; None for the usual time, without an error.
         waits: whether to wait for an answer at all.
-        health: the path that answers with 2xx once it is ready.
+        health: the path that answers with 2xx once it is ready; None where any answer says so.
 
     Returns:
         The exit code.
