@@ -203,7 +203,11 @@ def _registered(asset: AssetReference, workspace: WorkspaceBackend, notices: lis
             hint=f"az ml environment show --registry-name {asset.registry} --name {asset.name} --version {version} -o yaml > env.yml; "
             f"then write environment: file:env.yml, or the image that it names: environment: {{image: ...}}",
         )
-    found, said = Environment.find(workspace, asset.name, _number(asset))
+    try:
+        found, said = Environment.find(workspace, asset.name, _number(asset))
+    except SourceError as fault:
+        fault.hint = f"where a file describes it, write environment: file:FILE; or {fault.hint}"
+        raise
     notices += said
     return found
 
@@ -249,10 +253,10 @@ def _variables(found: V2Deployment, notices: list[str]) -> dict[str, str]:
 def _check_whole(project: Project, found: V2Deployment) -> None:
     """Refuses what has nothing that could become an image."""
     if project.entry is None and not project.models:
-        if isinstance(project.base, RegistryBase):
+        if found.alone:
+            hint = f"name the file of the deployment that uses it, or the folder that has them: modelcrate init FOLDER --from {found.file}"
+        elif isinstance(project.base, RegistryBase):
             hint = f"run the image itself: modelcrate run {project.base}"
-        elif found.alone:
-            hint = "name the file of the deployment that uses it"
         else:
             hint = (
                 "az takes them from its command line here; write model: azureml:NAME:VERSION, or model: {path: FOLDER}"

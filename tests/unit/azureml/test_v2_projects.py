@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -118,7 +119,9 @@ def test_a_server_of_its_own_finds_the_models_where_they_are(tmp_path: Path, ws:
 
 def test_registered_assets_come_from_the_workspace(tmp_path: Path, ws: Workspace, files: Path) -> None:
     text = azure_yaml.DEPLOYMENTS["registered"]
-    with pytest.raises(SourceError, match="no environment flowers-env of version 2"):
+    with pytest.raises(
+        SourceError, match=r"no environment flowers-env of version 2(?s:.*)write environment: file:FILE"
+    ):
         read(tmp_path, ws, text)
     for level in ("1", "2"):
         made = Environment("flowers-env")
@@ -296,8 +299,12 @@ def test_a_model_or_an_environment_alone(tmp_path: Path, ws: Workspace) -> None:
     found = read_project(tmp_path / "online" / "model-1" / "model.yml", ws.backend)
     assert found.made.project.models == (FileModel(Path("model"), "flowers", 4),)
     environment = tmp_path / "online" / "model-1" / "environment" / "env.yml"
-    with pytest.raises(UserError, match="neither a model nor code"):
+    text = environment.read_text()
+    environment.write_text(re.sub("image: .*", "image: r.example/base:1", text))
+    with pytest.raises(UserError, match="neither a model nor code") as fault:
         read_project(environment, ws.backend)
+    assert f"modelcrate init FOLDER --from {environment}" in fault.value.hint, "its image lacks its packages"
+    environment.write_text(text)
     (environment.parent / "score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return data\n")
     (environment.parent / "requirements.txt").write_text("not-this-one\n")
     found = read_project(environment, ws.backend)
