@@ -121,6 +121,30 @@ def test_no_entry_script_says_what_was_near(tmp_path: Path) -> None:
     assert refused(tmp_path / "other").why == "score.py defines neither init() nor run(data)"
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "lines"),
+    [
+        (
+            "api__main_py",
+            "from fastapi import FastAPI\napp = FastAPI()",
+            ['command: [uvicorn, "api.main:app", --host, "0.0.0.0", --port, "8000"]', "source: .", "ports: [8000]"],
+        ),
+        ("web_py", "import flask", ['command: [flask, --app, web, run, --host, "0.0.0.0", --port, "8000"]']),
+        ("ui__app_py", "import streamlit as st", ['command: [streamlit, run, ui/app.py, --server.port, "8000"]']),
+        ("app_py", "import gradio", []),
+        ("app_py", "from fastapi import FastAPI\nother = FastAPI()", []),
+    ],
+)
+def test_an_application_is_told_how_it_is_started(tmp_path: Path, name: str, text: str, lines: list[str]) -> None:
+    make(tmp_path, requirements_txt="a\n", _hidden="x", **{name: text})
+    error = refused(tmp_path)
+    assert "app of" in error.why
+    assert "start the app itself by a command" in error.hint
+    for line in [*lines, "dependencies: requirements.txt"] if lines else ():
+        assert f"\n  {line}" in error.hint
+    assert ("\n" in error.hint) is bool(lines)
+
+
 def test_hostile_scripts_are_no_candidates(tmp_path: Path) -> None:
     make(tmp_path, a_py="(" * 5000, b_py=b"\0", c_py=b"# coding: nonsense\n", d_py="x" * (detecting.MAX_TEXT + 1))
     assert "no entry script" in refused(tmp_path).what

@@ -53,7 +53,7 @@ def detect(folder: Path) -> tuple[Project, tuple[Finding, ...]]:
     bundles = find_bundles(files)
     loose = [path for path in files if not any(bundle in path.parents for bundle in bundles)]
     scripts = [read_script(folder, path) for path in loose if path.suffix == ".py"]
-    script, script_found = _script(folder, scripts)
+    script, script_found = _script(folder, scripts, loose)
     whole = (
         recognise_folder(frozenset(path.name for path in files if path.parent == Path())) if script is None else None
     )
@@ -61,7 +61,7 @@ def detect(folder: Path) -> tuple[Project, tuple[Finding, ...]]:
     if script is not None:
         models, models_found = add_loaded(folder, script.path, loose, models, models_found)
     if script is None and len(models) != 1:
-        raise _no_single_model(folder, loose, models)
+        raise _no_single_model(folder, loose, models, scripts)
     extent = None
     if script is not None:
         beside = [each for each in loaded_beside(folder, script.path) if each in files]
@@ -92,12 +92,14 @@ def refuse_inside_model(project: Project, folder: Path, what: str) -> None:
         )
 
 
-def _script(folder: Path, scripts: Sequence[Script]) -> tuple[Script | None, tuple[Finding, ...]]:
+def _script(
+    folder: Path, scripts: Sequence[Script], files: Sequence[Path]
+) -> tuple[Script | None, tuple[Finding, ...]]:
     """Returns the entry script; none where nothing was meant to be one: then the model has to bring its own."""
     serving = sorted((script for script in scripts if script.serves), key=lambda script: (script.rank, script.path))
     if not serving:
         if near := list(almost_entry_scripts(scripts)):
-            raise _no_entry(folder, near, next((each.app for each in scripts if each.app), ""))
+            raise _no_entry(folder, near, scripts, files)
         why = "no Python file defines init and run, so the model decides how it is served"
         apps = [f"{script.path}, an app of {script.app}, does not run" for script in scripts if script.app]
         return None, (Finding("no entry script", Path(), "; ".join([why, *apps[:3]])),)
@@ -113,17 +115,34 @@ def _script(folder: Path, scripts: Sequence[Script]) -> tuple[Script | None, tup
     return serving[0], (Finding("entry script", serving[0].path, f"it defines init and run{others}"),)
 
 
-def _no_entry(folder: Path, near: list[str], app: str = "") -> UserError:
-    start = f"; or start the app itself by a command: {page('commands')}" if app else ""
+def _no_entry(folder: Path, near: list[str], scripts: Sequence[Script], files: Sequence[Path]) -> UserError:
+    hint = f"write one, for instance score.py, or name it in a {FILE_NAME}"
+    if apps := sorted((each for each in scripts if each.app), key=lambda each: (not each.start, each.rank, each.path)):
+        hint += f"; or start the app itself by a command: {page('commands')}"
+        hint += _app_lines(folder, apps[0], files) if apps[0].start else ""
     return UserError(
         "no entry script: no Python file here defines both init() and run(data)",
         where=os.path.abspath(folder),
         why="\n".join(near),
-        hint=f"write one, for instance score.py, or name it in a {FILE_NAME}{start}",
+        hint=hint,
     )
 
 
-def _no_single_model(folder: Path, files: Sequence[Path], models: Sequence[Model | object]) -> UserError:
+def _app_lines(folder: Path, app: Script, files: Sequence[Path]) -> str:
+    """Returns the lines of a project file that starts an app."""
+    try:
+        needs = find_dependencies(folder, files, None)[0]
+    except UserError:
+        needs = Dependencies()
+    declared = needs.pylock or needs.requirements
+    name = project_name(Path(os.path.abspath(folder)).name) or "model"
+    lines = [f"name: {name}", f"command: {app.start}", "source: .", "ports: [8000]"]
+    return "".join(f"\n  {line}" for line in [*lines, *([f"dependencies: {declared}"] if declared else [])])
+
+
+def _no_single_model(
+    folder: Path, files: Sequence[Path], models: Sequence[Model | object], scripts: Sequence[Script]
+) -> UserError:
     """Returns the refusal of a folder without a script that has not exactly one model."""
     if models:
         names = ", ".join(str(model.path) for model in models[:5] if isinstance(model, Model))
@@ -140,8 +159,9 @@ def _no_single_model(folder: Path, files: Sequence[Path], models: Sequence[Model
             hint="put a model, or a score.py with init() and run(data), into it; "
             f"`modelcrate build` then makes an image, and `modelcrate init` writes a {FILE_NAME} for more settings",
         )
-    seen = ", ".join(map(str, files[:5]))
-    return _no_entry(folder, [f"and no model, which might do without one; found {seen}"])
+    apps = [f"{each.path}, an app of {each.app}" for each in scripts if each.app]
+    seen = apps or [str(path) for path in files if not path.name.startswith(".")] or list(map(str, files))
+    return _no_entry(folder, [f"and no model, which might do without one; found {', '.join(seen[:5])}"], scripts, files)
 
 
 def _python(folder: Path, files: list[Path]) -> tuple[str | None, tuple[Finding, ...]]:

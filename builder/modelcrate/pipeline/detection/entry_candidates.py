@@ -35,6 +35,13 @@ _APPS = {
 }
 """Libraries of web applications and servers, by their modules: scripts that use them answer requests, but not through our server."""
 
+_STARTS = {
+    "FastAPI": '[uvicorn, "{module}:app", --host, "0.0.0.0", --port, "8000"]',
+    "Flask": '[flask, --app, {module}, run, --host, "0.0.0.0", --port, "8000"]',
+    "Streamlit": '[streamlit, run, {path}, --server.port, "8000"]',
+}
+"""How such an application is started, as a value of `command`, from the folder of the project."""
+
 
 @dataclass(frozen=True, slots=True)
 class Script:
@@ -55,6 +62,14 @@ class Script:
     def app(self) -> str:
         """The library of web applications that the script uses; empty for none."""
         return next((shown for name, shown in _APPS.items() if name in self.imports), "")
+
+    @property
+    def start(self) -> str:
+        """The `command` of a project file that starts the app, where it is known; empty for others."""
+        if self.app == "FastAPI" and "app" not in self.names:
+            return ""
+        module = ".".join(self.path.with_suffix("").parts)
+        return _STARTS.get(self.app, "").format(module=module, path=self.path)
 
     @property
     def rank(self) -> tuple[int, int, int, int]:
