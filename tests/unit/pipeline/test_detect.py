@@ -11,6 +11,7 @@ from struct import pack
 
 import pytest
 
+from modelcrate.importers import bento, cog, kitfile, modelfile
 from modelcrate.pipeline.checks import check
 from modelcrate.pipeline.detection import detect as detecting
 from modelcrate.pipeline.detection import detect_files
@@ -129,9 +130,14 @@ def test_no_entry_script_says_what_was_near(tmp_path: Path) -> None:
             "from fastapi import FastAPI\napp = FastAPI()",
             ['command: [uvicorn, "api.main:app", --host, "0.0.0.0", --port, "8000"]', "source: .", "ports: [8000]"],
         ),
-        ("web_py", "import flask", ['command: [flask, --app, web, run, --host, "0.0.0.0", --port, "8000"]']),
+        (
+            "web_py",
+            "from flask import Flask\napp = Flask(__name__)",
+            ['command: [flask, --app, web, run, --host, "0.0.0.0", --port, "8000"]'],
+        ),
         ("ui__app_py", "import streamlit as st", ['command: [streamlit, run, ui/app.py, --server.port, "8000"]']),
         ("app_py", "import gradio", []),
+        ("my-app_py", "from flask import Flask\napp = Flask(__name__)", []),
         ("app_py", "from fastapi import FastAPI\nother = FastAPI()", []),
     ],
 )
@@ -143,6 +149,20 @@ def test_an_application_is_told_how_it_is_started(tmp_path: Path, name: str, tex
     for line in [*lines, "dependencies: requirements.txt"] if lines else ():
         assert f"\n  {line}" in error.hint
     assert ("\n" in error.hint) is bool(lines)
+
+
+def test_an_application_that_is_a_package_is_started_by_the_packages_name(tmp_path: Path) -> None:
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web/__init__.py").write_text("from flask import Flask\napp = Flask(__name__)")
+    assert "command: [flask, --app, web, run" in refused(tmp_path).hint
+
+
+def test_the_configuration_of_another_tool_is_named_with_what_reads_it(tmp_path: Path) -> None:
+    assert set(detecting.OTHER_TOOLS) == {each.NAMES[0] for each in (bento, cog, kitfile, modelfile)}
+    make(tmp_path, cog_yaml="predict: p.py:P", predict_py="import cog")
+    assert refused(tmp_path).hint.startswith("modelcrate init --from cog.yaml makes a project of that file\nor write")
+    make(tmp_path, score_py=SCRIPT)
+    assert "not taken: cog.yaml (modelcrate init --from cog.yaml reads it" in str(detect(tmp_path)[1][-1])
 
 
 def test_hostile_scripts_are_no_candidates(tmp_path: Path) -> None:

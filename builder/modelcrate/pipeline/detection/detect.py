@@ -38,6 +38,9 @@ from modelcrate_layers.errors import UserError
 PYTHONS = ("3.11", "3.13", "3.12", "3.10", "3.14", "3.9")
 """Which Python is taken where several are allowed: those of the Debian releases first."""
 
+OTHER_TOOLS = ("cog.yaml", "bentofile.yaml", "Kitfile", "Modelfile")
+"""Configurations of other tools that are known by their names: `init --from` reads them, and nothing else here."""
+
 _SCRIPT = "score.py"
 """What an entry script is called that is written here."""
 
@@ -78,7 +81,11 @@ def detect(folder: Path) -> tuple[Project, tuple[Finding, ...]]:
     variables = extent.variables(name) if extent is not None else {}
     project = Project(name, entry, models, python=python, dependencies=needs, env=variables)
     found = Finding(f"name {name}", Path(), "the folder's name" if own else "the folder has no name")
-    return project, (found, *entry_found, *needs_found, *python_found, *models_found)
+    unread = (
+        Finding("not taken", each, f"modelcrate init --from {each} reads it, and nothing else here")
+        for each in _other_tools(files)
+    )
+    return project, (found, *entry_found, *needs_found, *python_found, *models_found, *unread)
 
 
 def refuse_inside_model(project: Project, folder: Path, what: str) -> None:
@@ -115,8 +122,18 @@ def _script(
     return serving[0], (Finding("entry script", serving[0].path, f"it defines init and run{others}"),)
 
 
+def _other_tools(files: Sequence[Path]) -> list[Path]:
+    """Returns the configurations of other tools at the top of a folder."""
+    return [each for each in map(Path, OTHER_TOOLS) if each in files]
+
+
+def _of_other_tools(files: Sequence[Path]) -> str:
+    """Returns what to do with the configurations of other tools, as the beginning of a hint."""
+    return "".join(f"modelcrate init --from {each} makes a project of that file\nor " for each in _other_tools(files))
+
+
 def _no_entry(folder: Path, near: list[str], scripts: Sequence[Script], files: Sequence[Path]) -> UserError:
-    hint = f"write one, for instance score.py, or name it in a {FILE_NAME}"
+    hint = f"{_of_other_tools(files)}write one, for instance score.py, or name it in a {FILE_NAME}"
     if apps := sorted((each for each in scripts if each.app), key=lambda each: (not each.start, each.rank, each.path)):
         hint += f"; or start the app itself by a command: {page('commands')}"
         hint += _app_lines(folder, apps[0], files) if apps[0].start else ""
@@ -150,7 +167,7 @@ def _no_single_model(
             f"{len(models)} models and no entry script: {names}",
             where=os.path.abspath(folder),
             why="one model can be served without a script; which of several a request is for, only a script can say",
-            hint=f"write a score.py with init() and run(data), or name one model in a {FILE_NAME}",
+            hint=f"{_of_other_tools(files)}write a score.py with init() and run(data), or name one model in a {FILE_NAME}",
         )
     if not files:
         return UserError(

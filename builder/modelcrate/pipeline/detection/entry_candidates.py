@@ -66,9 +66,10 @@ class Script:
     @property
     def start(self) -> str:
         """The `command` of a project file that starts the app, where it is known; empty for others."""
-        if self.app == "FastAPI" and "app" not in self.names:
+        parts = self.path.with_suffix("").parts
+        module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        if not all(map(str.isidentifier, parts)) or (self.app in ("FastAPI", "Flask") and "app" not in self.names):
             return ""
-        module = ".".join(self.path.with_suffix("").parts)
         return _STARTS.get(self.app, "").format(module=module, path=self.path)
 
     @property
