@@ -112,6 +112,12 @@ def proposal(module: str) -> str:
     return named[0] if named else normalised(module.partition(".")[0])
 
 
+def meant_by(distribution: str) -> str:
+    """Returns the distribution to require for a module, where somebody has required one with the module's name; empty for none."""
+    named = (module for module, names in DISTRIBUTIONS.items() if distribution not in names)
+    return next((proposal(module) for module in named if normalised(module) == distribution), "")
+
+
 def prefixes(module: str) -> list[str]:
     """Returns a dotted name and the packages above it, the longest first."""
     parts = module.split(".")

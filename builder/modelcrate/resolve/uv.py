@@ -324,13 +324,15 @@ def explained(text: str, target: Target) -> CrateError:
         return UserError(
             f"there is no package {_name(match[1])} where wheels are looked for",
             why=why,
-            hint="is the name right, and the index or wheelhouse the one that has it?",
+            hint=_other_name(match[1]) or "is the name right, and the index or wheelhouse the one that has it?",
         )
     if match := re.search(r"(\S+) ha(?:s|ve) no (?:usable wheels|wheels with a matching)", words):
-        return NoWheelError(
+        other = _other_name(match[1])
+        return (UserError if other else NoWheelError)(
             f"{_name(match[1])} has no wheel for {target}",
             why=f"looked for the wheel tags {target.sought()}\n{why}",
-            hint=f"nothing is built from source: build it once (pip wheel --no-deps -w wheels {_buildable(match[1].strip('`'))!r}), and name the folder: "
+            hint=other
+            or f"nothing is built from source: build it once (pip wheel --no-deps -w wheels {_buildable(match[1].strip('`'))!r}), and name the folder: "
             "dependencies: {requirements: FILE, wheelhouse: wheels, index-url: URL}",
         )
     if (fault := _wheel_fault(text, why)) is not None:
@@ -400,6 +402,15 @@ def _explanation(text: str) -> list[str]:
 def _name(text: str) -> str:
     """Returns the package that a part of a complaint is about: `all versions of docopt` and `numpy>=99` are about docopt and numpy."""
     return re.split(r"[=<>!~]", text.strip("`"))[0]
+
+
+def _other_name(text: str) -> str:
+    """Returns what to do where a complaint is about a module's name, and its package has another; empty for others."""
+    from modelcrate.resolve.import_names import meant_by, normalised
+
+    name = _name(text)
+    meant = meant_by(normalised(name))
+    return f"the module {name} is of the package {meant}: write {meant} in its place" if meant else ""
 
 
 def _buildable(text: str) -> str:

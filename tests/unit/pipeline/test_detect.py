@@ -136,6 +136,11 @@ def test_no_entry_script_says_what_was_near(tmp_path: Path) -> None:
             ['command: [flask, --app, web, run, --host, "0.0.0.0", --port, "8000"]'],
         ),
         ("ui__app_py", "import streamlit as st", ['command: [streamlit, run, ui/app.py, --server.port, "8000"]']),
+        (
+            "web_py",
+            "import flask\ndef create_app(): ...",
+            ['command: [flask, --app, web, run, --host, "0.0.0.0", --port, "8000"]'],
+        ),
         ("app_py", "import gradio", []),
         ("my-app_py", "from flask import Flask\napp = Flask(__name__)", []),
         ("app_py", "from fastapi import FastAPI\nother = FastAPI()", []),

@@ -75,6 +75,16 @@ def test_complaints_are_classed_by_whose_fault_it_is(text: str, error: type[Crat
         assert word not in fault.why
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("sklearn", "scikit-learn"), ("pil", "pillow"), ("pkg-resources", "setuptools<82"), ("keras", "")],
+)
+def test_who_requires_a_module_is_told_its_package(name: str, meant: str) -> None:
+    for text in (OLD, WHEELS):
+        hint = explained(text.replace("docopt", name), Target("3.11")).hint
+        assert (f"write {meant} in its place" in hint) if meant else ("in its place" not in hint)
+
+
 def test_an_explanation_is_trimmed() -> None:
     long = "No solution found\n" + "".join(f"  cause: Because of {n}\n" for n in range(100))
     assert len(explained(long, Target("3.11")).why.splitlines()) == 12

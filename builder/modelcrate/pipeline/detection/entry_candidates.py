@@ -42,6 +42,9 @@ _STARTS = {
 }
 """How such an application is started, as a value of `command`, from the folder of the project."""
 
+_OBJECTS = {"FastAPI": {"app"}, "Flask": {"app", "application", "create_app", "make_app"}}
+"""The names under which the programs that start an application look for it in a script."""
+
 
 @dataclass(frozen=True, slots=True)
 class Script:
@@ -68,7 +71,8 @@ class Script:
         """The `command` of a project file that starts the app, where it is known; empty for others."""
         parts = self.path.with_suffix("").parts
         module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        if not all(map(str.isidentifier, parts)) or (self.app in ("FastAPI", "Flask") and "app" not in self.names):
+        wanted = _OBJECTS.get(self.app)
+        if not all(map(str.isidentifier, parts)) or (wanted and wanted.isdisjoint(self.names)):
             return ""
         return _STARTS.get(self.app, "").format(module=module, path=self.path)
 
