@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 
 from modelcrate.project.foreign_yaml import shown
 from modelcrate.project.pages import page
 from modelcrate_layers.frozen import dataclass
-
-_PLACE = re.compile(r"\{\{[^{}]*\}\}|<[A-Za-z][\w .-]*>|\$(?!schema)\{?[A-Za-z_]\w*\}?|#\{\w+\}#")
-"""A place that a script of the user's fills in: {{NAME}}, <NAME>, $NAME, ${NAME}, #{NAME}#."""
-
 
 _NOW = {"local_path": "path", "docker": "image"}
 """Keys of the CLI's preview, and what took their places."""
@@ -124,9 +119,3 @@ def kind(data: Mapping[str, object]) -> str:
     if {"image", "conda_file", "build"} & set(data):
         return "environment"
     return "model" if "path" in data else ""
-
-
-def place_hint(text: str) -> str:
-    """Returns what to do about a place in a text that is to be filled in; empty where there is none."""
-    found = _PLACE.search(text)
-    return f"{found[0]} is a place to be filled in: put the value there first" if found else ""

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from modelcrate.project.azure_v2 import AssetReference, V2Deployment, V2Environment, V2Model, V2Route
-from modelcrate.project.azure_v2_keys import BUILD, CODE, DEPLOYMENT, ENVIRONMENT, MODEL, Section, kind, place_hint
+from modelcrate.project.azure_v2_keys import BUILD, CODE, DEPLOYMENT, ENVIRONMENT, MODEL, Section, kind
 from modelcrate.project.conda import unread_keys
-from modelcrate.project.foreign_yaml import load_yaml
+from modelcrate.project.foreign_yaml import load_yaml, place_hint
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.named_file import read_source
 
@@ -277,12 +277,7 @@ def _other(file: Path, found: str, data: Mapping[str, Any]) -> UserError:
 
 
 def _mapping(file: Path) -> Mapping[str, Any]:
-    text = read_source(file)
-    try:
-        data = load_yaml(text, str(file))
-    except UserError as fault:
-        fault.hint = place_hint(text.decode("utf-8", "replace")) or fault.hint
-        raise
+    data = load_yaml(read_source(file), str(file))
     if not isinstance(data, Mapping):
         raise UserError("is no mapping", where=str(file), hint="name the YAML of an online deployment")
     return data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ MAX_SHOWN = 120
 
 _MAX_NODES = 200_000
 """Parts of a file among which repeated keys are looked for."""
+
+_PLACE = re.compile(r"\{\{[^{}]*\}\}|<[A-Za-z][\w .-]*>|\$(?!schema)\{?[A-Za-z_]\w*\}?|#\{\w+\}#")
+"""A place that a script of the user's fills in: {{NAME}}, <NAME>, $NAME, ${NAME}, #{NAME}#."""
 
 
 def load_yaml(data: bytes, where: str, limit: int = MAX_BYTES) -> Any:
@@ -33,12 +37,24 @@ def load_yaml(data: bytes, where: str, limit: int = MAX_BYTES) -> Any:
     try:
         return yaml.load(data, Loader=loader)  # noqa: S506 - both loaders are safe ones
     except (yaml.YAMLError, RecursionError, ValueError) as fault:
+        mark, problem = getattr(fault, "problem_mark", None), getattr(fault, "problem", None)
         raise UserError(
             "is not YAML",
-            where=where,
-            why=str(fault)[:300],
-            hint="mend the line; indentation is by spaces, and a colon is followed by one",
+            where=f"{where}:{mark.line + 1}:{mark.column + 1}" if mark is not None else where,
+            why=str(problem or fault)[:300],
+            hint=place_hint(_line(data, mark.line) if mark is not None else "")
+            or "mend the line; indentation is by spaces, and a colon is followed by one",
         ) from None
+
+
+def _line(data: bytes, number: int) -> str:
+    return (data.decode("utf-8", "replace").splitlines()[number:] or [""])[0]
+
+
+def place_hint(text: str) -> str:
+    """Returns what to do about a place in a text that is to be filled in; empty where there is none."""
+    found = _PLACE.search(text)
+    return f"{found[0]} is a place to be filled in: put the value there first" if found else ""
 
 
 def dump_yaml(*documents: Any) -> str:

@@ -10,6 +10,7 @@ import pytest
 from modelcrate.azureml import Environment, Model, Workspace
 from modelcrate.azureml.v2_projects import V2Project, read_project
 from modelcrate.config import Config
+from modelcrate.importers import read_configuration
 from modelcrate.importers.azure import as_imported
 from modelcrate.importers.imported import write_imported
 from modelcrate.project.reading import read_project as read_file
@@ -341,3 +342,14 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert len(again["not_taken"]) == 1
     crate("deploy", str(file)).failed(2, "--local deploys to this machine")
     crate("init", "--from", "none.yml").failed(3, "can't be read")
+
+
+def test_a_place_that_is_to_be_filled_in_is_named_with_its_line(tmp_path: Path, ws: Workspace) -> None:
+    file = azure_yaml.write(tmp_path / "files", azure_yaml.DEPLOYMENTS["usual"])
+    file.write_text(file.read_text() + "environment_variables:\n  A: {{HOST}}.example\n")
+    line = len(file.read_text().splitlines())
+    for read_it in (lambda: read_project(file, ws.backend), lambda: read_configuration(file, lambda: ws.backend)):
+        with pytest.raises(UserError, match="is not YAML") as fault:
+            read_it()
+        assert fault.value.where.startswith(f"{file}:{line}:")
+        assert fault.value.hint == "{{HOST}} is a place to be filled in: put the value there first"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import pickle
+import re
 import runpy
 import shutil
 import sys
@@ -185,7 +186,7 @@ def test_an_mlmodel_that_can_not_be_served_says_why(tmp_path: Path, text: str, w
     (tmp_path / "m" / "MLmodel").write_text(text)
     error = refused(tmp_path / "m")
     assert what in error.what
-    assert error.where.endswith("MLmodel")
+    assert re.search(r"MLmodel(:2:[14])?$", error.where)
 
 
 def test_an_mlflow_folder_without_requirements_takes_those_of_its_flavour(tmp_path: Path) -> None:
