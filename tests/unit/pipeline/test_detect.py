@@ -215,6 +215,17 @@ def test_no_model_and_no_requirements_are_said(tmp_path: Path) -> None:
     assert [finding.what for finding in findings[2:]] == ["no dependencies", "no model"]
 
 
+def test_the_one_model_gets_the_name_that_the_script_asks_for(tmp_path: Path) -> None:
+    script = (
+        "from azureml.core.model import Model\ndef init():\n    Model.get_model_path('iris.pkl')\ndef run(data): ...\n"
+    )
+    project, findings = detect(make(tmp_path, score_py=script, model_pkl=MODEL))
+    assert [model.name for model in project.models] == ["iris.pkl"]
+    assert "named iris.pkl, for score.py asks for that" in findings[-1].why
+    make(tmp_path, other_pkl=MODEL)
+    assert {model.name for model in detect(tmp_path)[0].models} == {"model", "other"}
+
+
 def test_a_git_lfs_pointer_is_named(tmp_path: Path) -> None:
     make(tmp_path, score_py=SCRIPT, m_pkl=b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n")
     with pytest.raises(SourceError, match="Git LFS pointer") as caught:

@@ -302,3 +302,16 @@ def test_what_a_command_starts_is_held_to_the_same_check(check: Check) -> None:
         assert (code, said_of in said) == (2, True), (argv, said)
     assert check("command: [gunicorn, 'app.job:app']\nsource: .\n", ("gunicorn-23.0.0",), **files)[0] == 0
     assert check("command: [/bin/true]\n")[0] == 0
+
+
+def test_a_script_that_asks_for_a_model_by_another_name_is_refused(check: Check) -> None:
+    script = "from azureml.core import Model\ndef init():\n    Model.get_model_path({})\ndef run(data): return data\n"
+    more = "entry: score.py\nmodels: [{path: m.bin, name: flowers}]\n"
+    for asked in ("'iris'", "model_name='iris'"):
+        code, said = check(more, score_py=script.format(asked), m_bin="weights")
+        assert code == 2
+        assert "score.py:3: asks for the model iris, and the image has flowers" in said
+        assert "models: [{path: ..., name: iris}]" in said
+    assert check(more, score_py=script.format("'flowers'"))[0] == 0
+    assert check(more, score_py=script.format("name"))[0] == 0
+    assert check("entry: score.py\n", score_py=script.format("'iris'"))[0] == 0, "it may be mounted there"

@@ -20,6 +20,7 @@ from modelcrate.modelfiles.formats import (
 from modelcrate.pipeline.detection.detect_files import Finding
 from modelcrate.pipeline.detection.entry_candidates import read_some
 from modelcrate.pipeline.start_check.loaded_paths import loaded_paths
+from modelcrate.pipeline.start_check.loaders import MODELS_FOLDER
 from modelcrate.pipeline.start_check.script_names import MODEL_DIR
 from modelcrate.project.values import FILE_NAME, Model, RegisteredModel, model_name
 from modelcrate_layers.errors import SourceError, UserError
@@ -28,6 +29,9 @@ _NO_COMPANIONS = re.compile(
     r"\..*|(readme|license|changelog|notice)(\..*)?|.*\.(py|ipynb|pyc|log|ya?ml|toml|lock|sh|dvc)", re.IGNORECASE
 )
 """Files beside a model that are nothing of it: documents, code, the project's own configuration."""
+
+_A_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+"""A name that a project file takes for a model."""
 
 _MAX_PICKLE = 64 << 20
 """Bytes of a pickle that is looked through for modules of the project."""
@@ -93,6 +97,11 @@ def add_loaded(
             models = _named(sorted([*(each.path for each in models), same[0]]))
             kept = (each for each in findings if each.what != "no model")
             findings = (*kept, Finding("model", same[0], f"{script} loads a file of that name below {MODEL_DIR}"))
+    asked = {path.name for path in paths if path.parent == MODELS_FOLDER and _A_NAME.fullmatch(path.name)}
+    if len(models) == 1 and len(asked) == 1 and models[0].name not in asked:
+        models = (replace(models[0], name=asked.pop()),)
+        why = f"{findings[-1].why}; named {models[0].name}, for {script} asks for that"
+        findings = (*findings[:-1], replace(findings[-1], why=why))
     return models, findings
 
 

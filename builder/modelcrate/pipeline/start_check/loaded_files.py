@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from modelcrate.pipeline.compose import Files, model_folder
 from modelcrate.pipeline.start_check.code_findings import Loaded
+from modelcrate.pipeline.start_check.loaders import MODELS_FOLDER
 from modelcrate.pipeline.start_check.near_modules import NearModules
 from modelcrate.pipeline.start_check.script_names import MODEL_DIR
 from modelcrate.project.contracts import APP_ROOT
@@ -50,6 +51,11 @@ def lacking_files(
                 below = [PurePosixPath("/", show(one.path)) for one in listed if one.kind is Kind.FILE]
                 yield _lacking_in_model(each, [str(one.relative_to(root)) for one in below if one.is_relative_to(root)])
             continue
+        if each.path.parent == MODELS_FOLDER:
+            names = [model.name for model in project.models]
+            if names and each.path.name not in names and str(start / each.path.name) not in there:
+                yield _lacking_name(each, names)
+            continue
         place = start / each.path
         if str(place) in there or not place.is_relative_to(APP_ROOT):
             continue
@@ -80,6 +86,15 @@ def _lacking_in_model(each: Loaded, have: list[str]) -> UserError:
         where=each.where,
         why=f"it has there: {named or 'nothing'}",
         hint=f"load os.path.join(os.environ['{MODEL_DIR}'], '{same[0]}')" if len(same) == 1 else "load one of those",
+    )
+
+
+def _lacking_name(each: Loaded, names: list[str]) -> UserError:
+    asked = each.path.name
+    return UserError(
+        f"asks for the model {asked}, and the image has {', '.join(names[:SHOWN])}",
+        where=each.where,
+        hint=f"name it so: models: [{{path: ..., name: {asked}}}]",
     )
 
 

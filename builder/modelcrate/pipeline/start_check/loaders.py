@@ -6,6 +6,8 @@ import ast
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
+from modelcrate.project.contracts import APP_ROOT
+
 _LOADERS = frozenset(
     {
         *(
@@ -31,6 +33,12 @@ _LOADERS = frozenset(
 )
 """Functions that fail where the file that is their first argument is not there."""
 
+MODELS_FOLDER = PurePosixPath(APP_ROOT, "azureml-models")
+"""The folder of the image with a folder for each model, by its name."""
+
+_MODEL_PATHS = frozenset({"azureml.core.Model.get_model_path", "azureml.core.model.Model.get_model_path"})
+"""Functions that return where a model is, by the name that is their first argument, and fail where there is none of that name."""
+
 _LOADING_METHODS = frozenset({"load_model", "from_pretrained", "read_text", "read_bytes"})
 
 
@@ -45,6 +53,11 @@ def loaded_place(
         place: Returns the path that an expression makes.
     """
     first = node.args[0] if node.args else None
+    if name in _MODEL_PATHS:
+        match first or next((each.value for each in node.keywords if each.arg == "model_name"), None):
+            case ast.Constant(value=str(asked)) if "/" not in asked:
+                return MODELS_FOLDER / asked
+        return None
     if isinstance(node.func, ast.Attribute) and node.func.attr in _LOADING_METHODS and name not in _LOADERS:
         found = place(node.func.value if node.func.attr.startswith("read") else first)
         return found if found is not None and (found.is_absolute() or len(found.parts) > 1) else None
