@@ -215,6 +215,16 @@ def test_no_model_and_no_requirements_are_said(tmp_path: Path) -> None:
     assert [finding.what for finding in findings[2:]] == ["no dependencies", "no model"]
 
 
+def test_dependencies_beside_the_script_are_told_where_those_at_the_top_are_taken(tmp_path: Path) -> None:
+    make(tmp_path, requirements_txt="a\n", model__score_py=SCRIPT, docs__requirements_txt="b\n")
+    make(tmp_path / "net", MLmodel="flavors: {}\n", requirements_txt="mlflow\n")
+    assert "not taken" not in detect(tmp_path)[1][2].why
+    make(tmp_path, model__conda_yaml="dependencies: [c]\n")
+    project, findings = detect(tmp_path)
+    assert project.dependencies == Dependencies(Path("requirements.txt"))
+    assert "; not taken: model/conda.yaml; name one in a modelcrate.yaml" in findings[2].why
+
+
 def test_the_one_model_gets_the_name_that_the_script_asks_for(tmp_path: Path) -> None:
     script = (
         "from azureml.core.model import Model\ndef init():\n    Model.get_model_path('iris.pkl')\ndef run(data): ...\n"

@@ -62,7 +62,10 @@ def find_dependencies(
         here = {path.name: path for path in files if path.parent == place}
         known = list(_declaring(folder, here))
         if known:
-            return _taken(known, here)
+            needs, (finding,) = _taken(known, here)
+            more = ", ".join(_in_other_folders(files, place))
+            why = f"{finding.why}; not taken: {more}; name one in a {FILE_NAME}" if more else finding.why
+            return needs, (replace(finding, why=why),)
         if refused := [path for name, path in here.items() if name in ("Pipfile", "pixi.toml", "conda-lock.yml")]:
             _refuse(refused[0], folder)
     without = "so the image has Python alone" if entry is not None else "so they come from the model"
@@ -87,6 +90,13 @@ def _elsewhere(folder: Path, files: Sequence[Path]) -> Iterator[tuple[list[Path]
         here = {path.name: path for path in files if path.parent == place and path.name != "pyproject.toml"}
         if known := list(_declaring(folder, here)):
             yield known, here
+
+
+def _in_other_folders(files: Sequence[Path], place: Path) -> list[str]:
+    """Returns a few files that declare dependencies, by their names, of other folders: perhaps those of the image. A model's own are none."""
+    names, models = dict(_ORDER).keys() - {"pyproject.toml"}, {path.parent for path in files if path.name == "MLmodel"}
+    other = (path for path in files if path.name in names and path.parent not in {place, *models})
+    return [str(path) for path in other if not any(_ASIDE.fullmatch(part) for part in path.parent.parts)][:3]
 
 
 def _declaring(folder: Path, here: dict[str, Path]) -> Iterator[Path]:
