@@ -170,6 +170,15 @@ def test_the_configuration_of_another_tool_is_named_with_what_reads_it(tmp_path:
     assert "not taken: cog.yaml (modelcrate init --from cog.yaml reads it" in str(detect(tmp_path)[1][-1])
 
 
+def test_a_broken_script_that_serves_nothing_stops_no_model(tmp_path: Path) -> None:
+    make(tmp_path, ask_py="print 'of Python 2'\n", model_pkl=MODEL)
+    project, findings = detect(tmp_path)
+    assert [each.name for each in project.models] == ["model"]
+    assert "ask.py can't be parsed: line 1:" in findings[1].why
+    make(tmp_path, ask_py="def init(): ...\ndef run(data:\n")
+    assert refused(tmp_path).why.startswith("ask.py can't be parsed: line 2")
+
+
 def test_hostile_scripts_are_no_candidates(tmp_path: Path) -> None:
     make(tmp_path, a_py="(" * 5000, b_py=b"\0", c_py=b"# coding: nonsense\n", d_py="x" * (detecting.MAX_TEXT + 1))
     assert "no entry script" in refused(tmp_path).what

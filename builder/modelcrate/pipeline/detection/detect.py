@@ -109,7 +109,7 @@ def _script(
             raise _no_entry(folder, near, scripts, files)
         why = "no Python file defines init and run, so the model decides how it is served"
         apps = [f"{script.path}, an app of {script.app}, does not run" for script in scripts if script.app]
-        return None, (Finding("no entry script", Path(), "; ".join([why, *apps[:3]])),)
+        return None, (Finding("no entry script", Path(), "; ".join([why, *apps[:3], *_broken(scripts)])),)
     best = [script for script in serving if script.rank == serving[0].rank]
     if len(best) > 1:
         names = " and ".join(str(script.path) for script in best)
@@ -120,6 +120,10 @@ def _script(
         )
     others = f"; preferred to {', '.join(str(s.path) for s in serving[1:4])}" if serving[1:] else ""
     return serving[0], (Finding("entry script", serving[0].path, f"it defines init and run{others}"),)
+
+
+def _broken(scripts: Sequence[Script]) -> list[str]:
+    return [f"{each.path} can't be parsed: {each.fault}" for each in scripts if each.fault][:3]
 
 
 def _other_tools(files: Sequence[Path]) -> list[Path]:
@@ -178,7 +182,8 @@ def _no_single_model(
         )
     apps = [f"{each.path}, an app of {each.app}" for each in scripts if each.app]
     seen = apps or [str(path) for path in files if not path.name.startswith(".")] or list(map(str, files))
-    return _no_entry(folder, [f"and no model, which might do without one; found {', '.join(seen[:5])}"], scripts, files)
+    near = [*_broken(scripts), f"and no model, which might do without one; found {', '.join(seen[:5])}"]
+    return _no_entry(folder, near, scripts, files)
 
 
 def _python(folder: Path, files: list[Path]) -> tuple[str | None, tuple[Finding, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import codecs
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,9 @@ MAX_TEXT = 1 << 20
 """The largest script or configuration file that is read."""
 
 _NAMES = {"score.py": 0, "main.py": 1}
+
+_MEANT = re.compile(rb"^(?:async )?def (init|run)\b", re.MULTILINE)
+"""What an entry script defines, in the text of one that can't be parsed."""
 
 _APPS = {
     name.lower(): name
@@ -48,7 +52,10 @@ _OBJECTS = {"FastAPI": {"app"}, "Flask": {"app", "application", "create_app", "m
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A Python file: the names it binds at its top, those of them that it imports, the modules it imports, or why it can't be parsed."""
+    """A Python file: the names it binds at its top, those of them that it imports, the modules it imports.
+
+    Of one that can't be parsed, why; and the names `init` and `run`, where its text defines them.
+    """
 
     path: Path
     names: frozenset[str] = frozenset()
@@ -59,7 +66,7 @@ class Script:
     @property
     def serves(self) -> bool:
         """Whether the script has both `init` and `run`."""
-        return {"init", "run"} <= self.names
+        return not self.fault and {"init", "run"} <= self.names
 
     @property
     def app(self) -> str:
@@ -95,14 +102,15 @@ def read_script(folder: Path, path: Path) -> Script:
         return Script(path, fault=f"it is over {MAX_TEXT} bytes")
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return Script(path, fault="it is in UTF-16, which Python does not read; save it as UTF-8")
+    meant = frozenset(each.decode() for each in _MEANT.findall(data))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(data)
     except SyntaxError as fault:
-        return Script(path, fault=f"line {fault.lineno}: {fault.msg}" if fault.lineno else str(fault.msg))
+        return Script(path, meant, fault=f"line {fault.lineno}: {fault.msg}" if fault.lineno else str(fault.msg))
     except (ValueError, RecursionError, MemoryError):
-        return Script(path, fault="it doesn't parse")
+        return Script(path, meant, fault="it doesn't parse")
     bound = dict(bindings(tree.body))
     borrowed = (name for name, node in bound.items() if isinstance(node, ast.Import | ast.ImportFrom))
     return Script(path, frozenset(bound), frozenset(borrowed), frozenset(_imports(tree)))
@@ -117,9 +125,9 @@ def _imports(tree: ast.Module) -> Iterator[str]:
 
 
 def almost_entry_scripts(scripts: Sequence[Script]) -> Iterator[str]:
-    """Yields why the likeliest scripts are none. A script that only trains is not among them."""
+    """Yields why the likeliest scripts are none. A script that only trains is not among them, nor a broken one that was meant for something else."""
     for script in sorted(scripts, key=lambda script: (script.rank, script.path))[:5]:
-        if script.fault:
+        if script.fault and (script.names or script.path.name in _NAMES):
             yield f"{script.path} can't be parsed: {script.fault}"
         elif script.names & {"init", "run"}:
             one, other = ("init", "run(data)") if "init" in script.names else ("run", "init()")
