@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -494,6 +495,14 @@ packages:
     assert (wheel.filename, wheel.sha256) == ("idna-3.7-py3-none-any.whl", A)
     with pytest.raises(UserError, match="has no environment gpu"):
         declared(tmp_path, "pixi.lock", text, groups=("gpu",))
+    head, _, packages = text.partition("\npackages:\n")
+    older = packages.replace("- conda: ", "- kind: conda\n  url: ").replace("- pypi: ", "- kind: pypi\n  url: ")
+    assert declared(tmp_path, "pixi.lock", f"{head}\npackages:\n{older}").solved == found.solved
+    itself = declared(tmp_path, "pixi.lock", f"{head}\n      - pypi: .\npackages:\n{packages}- pypi: .\n  name: own\n")
+    assert (itself.solved, itself.requirements.pylock_text) == (found.solved, found.requirements.pylock_text)
+    assert "the project's own package is left out" in itself.notices[0]
+    alone = declared(tmp_path, "pixi.lock", re.sub("      - pypi: .*\n", "", text))
+    assert select(alone.requirements.pylock_text, Target("3.11"), tmp_path, {}, "pixi.lock") == ()
     with pytest.raises(UserError, match="not a wheel with a sha256"):
         declared(tmp_path, "pixi.lock", text.replace("idna-3.7-py3-none-any.whl", "idna-3.7.tar.gz"))
 

@@ -20,6 +20,9 @@ from modelcrate.resolve.requirements import Requirements, raise_together, read_t
 from modelcrate_layers.errors import CrateError, UserError
 
 DEFAULT = "default"
+_ITSELF = (".", "./")
+"""Where the project's own package is, as pixi writes it."""
+
 SUBDIRS = {"linux-64": "x86_64", "linux-aarch64": "aarch64"}
 
 
@@ -33,11 +36,11 @@ def read(path: Path, needs: Dependencies) -> Declaration:
     name = needs.groups[0] if needs.groups else DEFAULT
     refuse_unknown("environment", (name,), [*environments], path)
     environment = table(environments, name)
-    known = {str(each.get("conda") or each.get("pypi")): each for each in tables(data, "packages")}
+    known = {_address(each): each for each in tables(data, "packages")}
     solved, wheels = {}, []
     _check_wheels(environment, known, path, text)
     for subdir in SUBDIRS:
-        chosen = tables(table(environment, "packages"), subdir)
+        chosen = _chosen(environment, subdir)
         conda = [
             _conda(known.get(str(each["conda"]), {}), str(each["conda"]), path) for each in chosen if "conda" in each
         ]
@@ -49,8 +52,12 @@ def read(path: Path, needs: Dependencies) -> Declaration:
     channels = tuple(str(each.get("url", "")).rstrip("/") for each in tables(environment, "channels"))
     packages = tuple(f"{each.name}=={each.version}" for found in solved.values() for each in found.pinned)
     return Declaration(
-        Requirements(pylock_text="\n".join(['lock-version = "1.0"', 'created-by = "pixi"', *wheels]), pylock=path),
+        Requirements(
+            pylock_text="\n".join(['lock-version = "1.0"', 'created-by = "pixi"', *(wheels or ["packages = []"])]),
+            pylock=path,
+        ),
         Conda(tuple(dict.fromkeys(packages)), channels) if packages else None,
+        notices=_left_out(environment),
         solved=solved,
         inputs={
             "requirements": [],
@@ -60,9 +67,26 @@ def read(path: Path, needs: Dependencies) -> Declaration:
     )
 
 
+def _address(package: Mapping[str, Any]) -> str:
+    """Returns the address of a package; before version 6 of the file it is under `url`."""
+    return str(package.get("conda") or package.get("pypi") or package.get("url"))
+
+
+def _chosen(environment: Mapping[str, Any], subdir: str) -> list[dict[str, Any]]:
+    """Returns the packages of an environment for a platform, without the project itself: its sources go along."""
+    return [each for each in tables(table(environment, "packages"), subdir) if each.get("pypi") not in _ITSELF]
+
+
+def _left_out(environment: Mapping[str, Any]) -> tuple[str, ...]:
+    every = (each for subdir in SUBDIRS for each in tables(table(environment, "packages"), subdir))
+    if not any(each.get("pypi") in _ITSELF for each in every):
+        return ()
+    return ("pixi.lock: the project's own package is left out: the entry's source folder takes its modules along",)
+
+
 def _check_wheels(environment: Mapping[str, Any], known: Mapping[str, Any], path: Path, text: str) -> None:
     """Refuses what is no wheel with a hash, each with its line."""
-    chosen = (each for subdir in SUBDIRS for each in tables(table(environment, "packages"), subdir))
+    chosen = (each for subdir in SUBDIRS for each in _chosen(environment, subdir))
     addresses = dict.fromkeys(str(each["pypi"]) for each in chosen if "pypi" in each)
     wrong = [url for url in addresses if not _is_wheel(known.get(url, {}), url)]
     faults: list[CrateError] = [
@@ -101,7 +125,7 @@ def _distribution(data: Mapping[str, Any]) -> tuple[str, str] | None:
     from packaging.utils import canonicalize_name
 
     depends = {str(each).split()[0] for each in data.get("depends") or () if str(each).strip()}
-    filename = unquote(urlsplit(str(data.get("conda", ""))).path).rsplit("/", 1)[-1]
+    filename = unquote(urlsplit(_address(data)).path).rsplit("/", 1)[-1]
     if not depends & {"python", "python_abi"} or filename.count("-") < 2:
         return None
     purls = [str(each) for each in data.get("purls") or () if str(each).startswith("pkg:pypi/")]
