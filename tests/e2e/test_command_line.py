@@ -290,3 +290,8 @@ def test_debug_shows_where_an_error_came_from(crate: Crate, tmp_path: Path) -> N
     done = crate("inspect", "nothing", "--debug")
     assert "Traceback" in done.err
     assert done.code == 3, "the exit code is the same"
+
+
+def test_an_empty_project_is_not_this_folder(crate: Crate) -> None:
+    """As of a variable that was not set."""
+    crate("build", "").failed(2, "PROJECT is ''")

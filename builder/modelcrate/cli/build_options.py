@@ -6,9 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from modelcrate import transports
+from modelcrate.arguments import as_path
 from modelcrate.cli import attestation_options, result_files
 from modelcrate.cli.console import Console
 from modelcrate.events import Emit
@@ -25,7 +27,11 @@ from modelcrate_layers.errors import UserError
 def project_argument(parser: argparse.ArgumentParser) -> None:
     """Adds the argument for the project."""
     parser.add_argument(
-        "project", nargs="?", default=".", type=Path, help="a folder, or a project file (default: this folder)"
+        "project",
+        nargs="?",
+        default=".",
+        type=partial(as_path, "PROJECT"),
+        help="a folder, or a project file (default: this folder)",
     )
 
 
