@@ -133,7 +133,7 @@ def test_while_a_layer_is_sent(crate: Crate, tmp_path: Path) -> None:
     project = sparse_model(tmp_path / "project", GIB)
     with scripted() as registry:
         done = crate.signalled(
-            at("progress", label="push"), signal.SIGINT, "build", project, "--push", f"{registry.host}/a/b:1"
+            at("progress", label="model"), signal.SIGINT, "build", project, "--push", f"{registry.host}/a/b:1"
         )
         done.failed(130, "interrupted")
         assert not registry.manifests
