@@ -8,9 +8,7 @@ from collections.abc import Iterable, Mapping
 from modelcrate.resolve.scan import ScannedFile
 from modelcrate.resolve.standard_library import IN_C, standard_library
 from modelcrate_layers.frozen import dataclass
-
-MAX_LINKS = 40
-"""Links that are followed on the way to one file: Linux's own limit."""
+from modelcrate_layers.tar.tree import follow_links
 
 _NAME = re.compile(r"(.*/)?python(3\.[0-9]{1,2})")
 _PATH = ("/usr/local/bin", "/usr/bin", "/bin")
@@ -128,25 +126,12 @@ def find_libc(files: Mapping[str, ScannedFile], loader: str = "") -> Libc | None
 
 def follow(files: Mapping[str, ScannedFile], path: str) -> str:
     """Returns where a path leads, below the root and without a leading slash, with all known links on the way followed."""
-    left = [part for part in path.split("/") if part not in ("", ".")][::-1]
-    done: list[str] = []
-    links = 0
-    while left:
-        part = left.pop()
-        if part == "..":
-            done = done[:-1]
-            continue
-        here = files.get("/".join([*done, part]))
-        if here is None or here.kind != "link":
-            done.append(part)
-            continue
-        links += 1
-        if links > MAX_LINKS:
-            return ""
-        if here.target.startswith("/"):
-            done = []
-        left += [part for part in here.target.split("/") if part not in ("", ".")][::-1]
-    return "/".join(done)
+
+    def target_of(place: str) -> str | None:
+        here = files.get(place)
+        return here.target if here is not None and here.kind == "link" else None
+
+    return follow_links(path, target_of)
 
 
 def names(found: Iterable[Interpreter]) -> str:

@@ -5,7 +5,7 @@ Paths are bytes, relative, with `/` between the parts, as a tar has them (image-
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -15,6 +15,9 @@ from modelcrate_layers.tar.sources import Source
 
 MAX_PATH = 4096
 """Linux's PATH_MAX; a longer path could not be unpacked."""
+
+MAX_LINKS = 40
+"""How many links are followed on the way to a file, as by Linux (path_resolution(7))."""
 
 _UNCLEAN = frozenset({b"", b".", b".."})
 
@@ -147,6 +150,36 @@ def check_paths(entries: Iterable[Entry]) -> None:
     """Raises a SourceError for a path that no layer can have."""
     for entry in entries:
         _check_path(entry.path, entry.path.split(b"/"))
+
+
+def follow_links(path: str, target_of: Callable[[str], str | None]) -> str:
+    """Returns where a path leads, below the root and without a leading slash; nothing where more than MAX_LINKS are on the way.
+
+    Args:
+        path: The path.
+        target_of: Returns the target of the symbolic link at a path; None where there is none.
+    """
+    left = path.split("/")[::-1]
+    done: list[str] = []
+    links = 0
+    while left:
+        part = left.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            del done[-1:]
+            continue
+        target = target_of("/".join([*done, part]))
+        if target is None:
+            done.append(part)
+            continue
+        links += 1
+        if links > MAX_LINKS:
+            return ""
+        if target.startswith("/"):
+            done = []
+        left += target.split("/")[::-1]
+    return "/".join(done)
 
 
 def show(path: bytes) -> str:

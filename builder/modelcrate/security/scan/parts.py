@@ -12,14 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange
-from modelcrate_layers.tar.tree import Entry, show
+from modelcrate_layers.tar.tree import Entry, follow_links, show
 
 if TYPE_CHECKING:
     from modelcrate.modelfiles.facts import ModelFacts
-
-
-MAX_LINKS = 40
-"""How many links a path may lead through, as in Linux."""
 
 
 class GatedFiles(NamedTuple):
@@ -67,30 +63,11 @@ class ScanPart:
         top = str(self.top)
         for (source, path), name in zip(found, _names([path for _, path in found]), strict=True):
             yield GatedFiles(source, name if path else basename(source.path), top)
-        if links := {each.path: each.link for each in self.entries if each.link}:
-            sources = {each.path: each.source for each in self.entries}
-            for link in sorted(links):
-                if isinstance(end := sources.get(_end_of(link, links)), FileRange):
-                    yield GatedFiles(end, show(link[len(above) + 1 :]), top, linked=True)
-
-
-def _end_of(path: bytes, links: Mapping[bytes, bytes]) -> bytes:
-    """Returns where a path leads to through the links of a part."""
-    done: list[bytes] = []
-    todo = path.split(b"/")[::-1]
-    left = MAX_LINKS
-    while todo and left:
-        part = todo.pop()
-        if part == b"..":
-            del done[-1:]
-        elif part not in (b"", b"."):
-            here = b"/".join([*done, part])
-            if here in links:
-                left -= 1
-                todo += links[here].split(b"/")[::-1]
-            else:
-                done.append(part)
-    return b"/".join(done)
+        if links := {os.fsdecode(each.path): os.fsdecode(each.link) for each in self.entries if each.link}:
+            sources = {os.fsdecode(each.path): each.source for each in self.entries}
+            for link in sorted(links, key=os.fsencode):
+                if isinstance(end := sources.get(follow_links(link, links.get)), FileRange):
+                    yield GatedFiles(end, show(os.fsencode(link)[len(above) + 1 :]), top, linked=True)
 
 
 def _names(paths: list[bytes]) -> list[str]:
