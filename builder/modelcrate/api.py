@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 from modelcrate.arguments import as_one_of, as_path, as_text, as_texts
 from modelcrate.config import Config
-from modelcrate.environment import read_config
+from modelcrate.environment import of_the_system, read_config
 from modelcrate.events import Emit, Event, Notice
 from modelcrate.images.image import Deliverable, ImageLayer
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate_layers.content import Digest
-from modelcrate_layers.errors import RegistryError, UserError, of_the_system
+from modelcrate_layers.errors import RegistryError, UserError
 
 if TYPE_CHECKING:
     from modelcrate.containers import Container

@@ -1,11 +1,13 @@
-"""The one place that reads this process's environment."""
+"""This process on its machine: the one place that reads its environment, and what the operating system refuses it, in our words."""
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
 from modelcrate.config import Config
+from modelcrate_layers.errors import MachineError
 
 
 def read_config(offline: bool = False) -> Config:
@@ -15,3 +17,10 @@ def read_config(offline: bool = False) -> Config:
         given.setdefault("HOME", given.get("USERPROFILE", ""))  # where the files of other tools are
         return Config.of(given, None, offline)
     return Config.of(given, os.getuid(), offline)
+
+
+def of_the_system(fault: OSError) -> MachineError:
+    """Returns what the operating system said, as an error of ours."""
+    full = fault.errno == errno.ENOSPC and not fault.filename
+    hint = "the folder for temporary files (TMPDIR), MODELCRATE_HOME or the output's folder is full" if full else ""
+    return MachineError(f"{fault.strerror or fault}", where=str(fault.filename or ""), hint=hint)

@@ -7,7 +7,6 @@ secret. Errors that were found together are raised together (`also`).
 from __future__ import annotations
 
 import copyreg
-import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -127,13 +126,6 @@ def unreadable(fault: OSError, where: object, what: str = "", hint: str = "") ->
         hint: What to do.
     """
     return SourceError(f"{what} can't be read: {fault.strerror or fault}".lstrip(), where=str(where), hint=hint)
-
-
-def of_the_system(fault: OSError) -> MachineError:
-    """Returns what the operating system said, as an error of ours."""
-    full = fault.errno == errno.ENOSPC and not fault.filename
-    hint = "the folder for temporary files (TMPDIR), MODELCRATE_HOME or the output's folder is full" if full else ""
-    return MachineError(f"{fault.strerror or fault}", where=str(fault.filename or ""), hint=hint)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from modelcrate._version import __version__
 from modelcrate_layers import host
-from modelcrate_layers.errors import INTERRUPTED, CrateError, MachineError, UserError, of_the_system
+from modelcrate_layers.errors import INTERRUPTED, CrateError, MachineError, UserError
 
 if TYPE_CHECKING:
     import argparse
@@ -264,6 +264,8 @@ def _to_crate_error(fault: Exception) -> CrateError:
     if isinstance(fault, CrateError):
         return fault
     if isinstance(fault, OSError):
+        from modelcrate.environment import of_the_system
+
         return of_the_system(fault)
     return CrateError(
         f"this is a fault of modelcrate itself: {type(fault).__name__}: {fault}",

@@ -16,7 +16,7 @@ from typing import Any
 from modelcrate import transports
 from modelcrate.arguments import as_one_of, as_path, as_texts
 from modelcrate.config import Config
-from modelcrate.environment import read_config
+from modelcrate.environment import of_the_system, read_config
 from modelcrate.images.layer_list import place_of
 from modelcrate.images.reference import Reference
 from modelcrate.pipeline.request import AttestationOptions, Request
@@ -24,7 +24,7 @@ from modelcrate.pipeline.session import Session
 from modelcrate.security.signing.keys import given_password, load_signer
 from modelcrate.transports.registry import RegistryOutput
 from modelcrate.transports.store import StoreOutput
-from modelcrate_layers.errors import CrateError, MachineError, UserError, of_the_system
+from modelcrate_layers.errors import CrateError, MachineError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import read_named_file
 
