@@ -22,7 +22,7 @@ from urllib.parse import quote
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "builder"), str(ROOT / "layers")]
 
-from modelcrate.security.scan.secrets import MAX_BYTES, find_suspects, secrets_in  # noqa: E402
+from modelcrate.security.scan.secrets import MAX_BYTES, find_marks, secrets_in, suspects, text_of  # noqa: E402
 
 COUNT = 40
 """Secrets of each kind, and lookalikes of each."""
@@ -215,7 +215,8 @@ def main(folder: Path) -> None:
 
 def found(text: str) -> bool:
     data = text.encode()
-    return bool(find_suspects([("a.txt", data)])) and bool(secrets_in("a.txt", data))
+    text = text_of(data)
+    return bool(suspects(["a.txt"], [text], find_marks([text]))) and bool(secrets_in("a.txt", data))
 
 
 if __name__ == "__main__":

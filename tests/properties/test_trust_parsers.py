@@ -32,11 +32,12 @@ from modelcrate.modelfiles.recognition import facts_at_hand, facts_of
 from modelcrate.security.sbom import licences
 from modelcrate.security.sbom.installed import debs, wheel
 from modelcrate.security.scan.secret_forms import FORMS, Form
-from modelcrate.security.scan.secrets import SHORT, find_suspects, secrets_in
+from modelcrate.security.scan.secrets import SHORT, secrets_in
 from modelcrate.security.signing import keys, statements
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError
 from support.pickles import EVIL, MALICIOUS, joblib_array, npy, short, tarred, zipped
+from support.secrets import find_suspects
 
 NAMES = ["m.pkl", "m.safetensors", "m.gguf", "m.onnx", "m.pt", "m.npy", "m", "m.joblib", "m.tar"]
 SEEDS = [*MALICIOUS.values(), npy(EVIL), zipped({"a": EVIL}), tarred({"a": EVIL}), zlib.compress(EVIL)]

@@ -21,10 +21,11 @@ from modelcrate.project.values import Entry, Gates, Model, Project, ScratchBase
 from modelcrate.security.scan import gates, guard
 from modelcrate.security.scan.guard import pass_gates
 from modelcrate.security.scan.parts import Findings
-from modelcrate.security.scan.secrets import MAX_BYTES, find_suspects, secrets_in
+from modelcrate.security.scan.secrets import MAX_BYTES, secrets_in
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.tar import sources
 from support.pickles import EVIL, calls, made, reduced, zipped
+from support.secrets import find_suspects
 
 AWS = "AKIA" + "QZ5KVN2WTR7XBMLD"
 SECRETS: dict[str, tuple[str, str]] = {

@@ -164,10 +164,9 @@ def _batches(files: Iterable[GatedFiles], search: bool) -> Iterator[_Batch]:
         data = None if file.source.size > MAX_BYTES else read(file.source)
         batch.files.append(file)
         batch.data.append(data)
-        batch.names.append(
-            "" if data is None or not search else file.name
-        )  # the head of a large file is looked at elsewhere
-        batch.texts.append(b"" if data is None or not search else text_of(data))
+        searched = search and data is not None  # of a large file, the head is looked at elsewhere
+        batch.names.append(file.name if searched else "")
+        batch.texts.append(text_of(data or b"") if searched else b"")
         held += len(data or b"") + EACH
         if held >= BATCH:
             yield batch
