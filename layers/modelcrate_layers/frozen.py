@@ -65,13 +65,17 @@ class _Standard:
 
 
 class _Later:
-    """An attribute of a class that the standard library makes."""
+    """An attribute of a class that the standard library makes, and that takes the place of this then."""
 
     def __init__(self, standard: _Standard, name: str) -> None:
         self._standard, self._name = standard, name
 
     def __get__(self, instance: object, owner: Any) -> Any:
-        return self._standard.get(self._name)
+        made = self._standard.get(self._name)
+        for each in owner.__mro__:
+            if each.__dict__.get(self._name) is self:
+                setattr(each, self._name, made)
+        return made
 
 
 class _Signature:

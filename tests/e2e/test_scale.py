@@ -17,10 +17,10 @@ from support.images import noise
 from support.small_projects import wait_until_trusted, write_project
 from support.validator import assert_valid_found
 
-CALLS = 14_500
+CALLS = 14_200
 """Of functions, for one more project with a model and a bill of materials.
 
-Python 3.11 makes 13,100 to 13,600: how many depends on what the process has done before. It made 16,500 before they were counted.
+Python 3.11 makes 13,200 to 13,400 alone, and some hundred more where other tests came before: how many depends on what the process has done before. It made 16,500 before they were counted.
 """
 
 SIZE, LITTLE = 48 << 20, 8 << 20

@@ -218,3 +218,4 @@ def test_threads_that_ask_for_the_fields_first_get_the_same() -> None:
             found = list(pool.map(lambda _, cls=Asked: dataclasses.fields(cls), range(4)))
         assert all(each == found[0] for each in found)
         assert Asked("a").seen == []
+        assert type(vars(Asked)["__dataclass_fields__"]) is dict, "what was made late is no longer looked for"
