@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import field
 from typing import BinaryIO
 
+from modelcrate.modelfiles.beginnings import MAX_CONFIG
 from modelcrate.modelfiles.hdf5_heap import DenseStorage
 from modelcrate.modelfiles.hdf5_reading import Cursor, Hdf5Bytes, Span
 from modelcrate_layers.errors import IntegrityError
@@ -19,9 +20,6 @@ from modelcrate_layers.frozen import dataclass
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_OBJECTS = 1_000_000
 """Objects, blocks and messages that are followed; Keras' largest models have some ten thousand."""
-
-MAX_CONFIG = 64 << 20
-"""Bytes of a configuration in an attribute."""
 
 _CONFIGS = ("model_config", "training_config")
 """The attributes from which Keras makes layers, optimizers and losses."""
