@@ -12,6 +12,7 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelcrate.resolve.import_names import normalised
 from modelcrate_layers.errors import CrateError, UserError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import open_named_file
@@ -203,19 +204,14 @@ def raise_together(faults: list[CrateError], of: str) -> None:
         raise UserError(f"{len(faults)} faults in {of}", also=faults)
 
 
-def _canonical(name: str) -> str:
-    """Returns the normalised name of a package (PyPA, "Names and normalization")."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def package_of(line: str) -> str:
     """Returns the normalised name of the package that a correct line is about."""
     head = _split_options(line)[0]
     if plain := _PLAIN.fullmatch(head):
-        return _canonical(plain[1])
+        return normalised(plain[1])
     from packaging.requirements import Requirement
 
-    return _canonical(Requirement(head).name)
+    return normalised(Requirement(head).name)
 
 
 def read_text(path: Path, limit: int | None = None) -> str:
@@ -465,7 +461,7 @@ def _add_requirement(
             state.faults.append(refuse_source(head, where, quoted))
             return
         named, url = requirement.name, requirement.url
-    name = _canonical(named)
+    name = normalised(named)
     if url:
         state.urls[name] = url
     hashes = list(_hashes(options, where, state))

@@ -99,6 +99,11 @@ class Uv:
     network: HttpConfig
     program: str = ""
 
+    @property
+    def choices(self) -> Path:
+        """The folder of what was chosen from wheels on this machine."""
+        return self.cache.with_name("choices")
+
     @contextmanager
     def meet_python(self) -> Iterator[None]:
         """Has uv look at the Python that it wants to talk to, while something else is done: that takes longer than to resolve.
@@ -160,7 +165,7 @@ class Uv:
         from modelcrate.resolve.remembered_choice import RememberedChoice
 
         asked = [*words, *(["--prerelease", "allow"] if index.prereleases else [])]
-        choice = RememberedChoice.of(self.cache.with_name("choices"), self._program(), asked, house)
+        choice = RememberedChoice.of(self.choices, self._program(), asked, house)
         if (answer := choice.answer()) is not None:
             return answer
         from modelcrate.resolve.stand_ins import stand_in_house

@@ -85,7 +85,7 @@ def _select(text: str, target: Target, folder: Path, hashes: Hashes, index: Inde
     """Selects from an answer of uv. What a folder of wheels alone gives is remembered: to read the answer anew takes a tenth of such a build."""
     if not index.is_one_folder:  # its addresses may have a login
         return select(text, target, folder, hashes, "the package index")
-    kept = ResultCache(uv.cache.with_name("choices"))
+    kept = ResultCache(uv.choices)
     wanted = sorted((name, sorted(each)) for name, each in hashes.items())
     question = ["selection", text, [target.python, target.architecture, target.glibc, target.musl], wanted]
     if (known := kept.get(question)) is not None:
