@@ -228,6 +228,12 @@ READERS = ("modelcrate.modelfiles", "modelcrate.security")
 """Rooms that tell what a file is; what to do about it is said by who asked them."""
 
 
+def test_no_module_of_the_tests_hides_one_of_the_standard_library() -> None:
+    """Programs of tests/support are started by other Pythons, which look for every import beside them first."""
+    found = [path.name for path in (REPOSITORY / "tests" / "support").iterdir() if path.stem in sys.stdlib_module_names]
+    assert not found
+
+
 def test_no_test_leaves_its_worker_in_another_folder() -> None:
     """The folder of a test that passed is removed, and all later tests of the same process would be in a folder that is gone."""
     moved = [

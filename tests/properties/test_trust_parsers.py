@@ -37,7 +37,7 @@ from modelcrate.security.signing import keys, statements
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError
 from support.pickles import EVIL, MALICIOUS, joblib_array, npy, short, tarred, zipped
-from support.secrets import find_suspects
+from support.secret_forms import find_suspects
 
 NAMES = ["m.pkl", "m.safetensors", "m.gguf", "m.onnx", "m.pt", "m.npy", "m", "m.joblib", "m.tar"]
 SEEDS = [*MALICIOUS.values(), npy(EVIL), zipped({"a": EVIL}), tarred({"a": EVIL}), zlib.compress(EVIL)]

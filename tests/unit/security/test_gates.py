@@ -25,7 +25,7 @@ from modelcrate.security.scan.secrets import MAX_BYTES, secrets_in
 from modelcrate_layers.errors import SourceError
 from modelcrate_layers.tar import sources
 from support.pickles import EVIL, calls, made, reduced, zipped
-from support.secrets import find_suspects
+from support.secret_forms import find_suspects
 
 AWS = "AKIA" + "QZ5KVN2WTR7XBMLD"
 SECRETS: dict[str, tuple[str, str]] = {
