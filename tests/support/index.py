@@ -17,13 +17,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class PackageIndex:
-    """`files`: file name to bytes. `hashes`, `metadata`: whether the index tells them. `login`: `user:password` it wants.
+    """`files`: file name to bytes. `hash`: the hash that it tells of each; empty for none. `metadata`: whether it tells that. `login`: `user:password` it wants.
 
     `max_age`: seconds for which its answers are fresh; None where it does not say. `head`: whether the server takes HEAD. `sent`: bytes of all bodies so far. `got`: the paths whose bodies were sent.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
-    hashes: bool = True
+    hash: str = "sha256"
     json: bool = True
     login: str = ""
     url: str = ""
@@ -53,13 +53,13 @@ class PackageIndex:
 
     def page(self, project: str) -> tuple[str, bytes]:
         names = self.projects()[project]
-        digests = {name: hashlib.sha256(self.files[name]).hexdigest() for name in names}
+        digests = {name: hashlib.new(self.hash, self.files[name]).hexdigest() if self.hash else "" for name in names}
         if self.json:
             files = [
                 {
                     "filename": name,
                     "url": f"../../files/{name}",
-                    "hashes": {"sha256": digests[name]} if self.hashes else {},
+                    "hashes": {self.hash: digests[name]} if self.hash else {},
                     "size": len(self.files[name]),
                     "core-metadata": self.metadata and name.endswith(".whl"),
                 }
@@ -67,12 +67,9 @@ class PackageIndex:
             ]
             body = {"meta": {"api-version": "1.1"}, "name": project, "versions": [], "files": files}
             return "application/vnd.pypi.simple.v1+json", json.dumps(body).encode()
-        mark = "#sha256=" if self.hashes else ""
+        mark = f"#{self.hash}=" if self.hash else ""
         told = ' data-core-metadata="true"' if self.metadata else ""
-        links = "".join(
-            f'<a href="../../files/{name}{mark}{digests[name] if mark else ""}"{told}>{name}</a><br>\n'
-            for name in names
-        )
+        links = "".join(f'<a href="../../files/{name}{mark}{digests[name]}"{told}>{name}</a><br>\n' for name in names)
         return "text/html", f"<!DOCTYPE html><html><body>\n{links}</body></html>".encode()
 
 

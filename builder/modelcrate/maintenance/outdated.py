@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 
 from modelcrate.events import Emit
 from modelcrate.images.image import Image
@@ -18,7 +17,7 @@ from modelcrate.net.index_config import tool_settings
 from modelcrate.resolve.debian import DebianWanted, choose_mirrors, known_release, newest_debs
 from modelcrate.resolve.debian.releases import DebianRelease
 from modelcrate.resolve.debian.versions import version_key
-from modelcrate.resolve.pylock import every
+from modelcrate.resolve.pylock import versions
 from modelcrate.resolve.target import Target
 from modelcrate.resolve.uv import Index, Uv
 from modelcrate.security.sbom.inventory import InventoryItem, inventory
@@ -173,7 +172,7 @@ def _newest_versions(names: Sequence[str], target: Target, index: Index, uv: Uv)
             file = scratch / "requirements.txt"
             file.write_text("".join(f"{name}\n" for name in names), encoding="utf-8", newline="\n")
             text = uv.compile([file], target, index, "--no-deps")
-        return {each.name: each.version for each in every(text, Path(), "the index")}
+        return versions(text, "the index")
     except UserError:
         half = len(names) // 2
         if not half:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 WORKERS = 8
 
+GIT_BLOB = "git blob"
+"""The id that Git gives a file: a SHA-1 over its size and its bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Download:
@@ -34,9 +37,10 @@ class Download:
         label: Its name, for people.
         urls: The URLs that may have it, in order.
         path: Where it goes.
-        sha256: Its SHA-256 in hex; empty where only Git's id is known.
+        sha256: Its SHA-256 in hex; empty where only another hash is known.
         size: Its bytes.
-        blob: The id that Git gives it (SHA-1 in hex), for a file without a SHA-256. Its size has to be known, too.
+        other: For a file without a SHA-256, another algorithm and its hex digits: one of hashlib's, or `GIT_BLOB`, for which its
+            size has to be known, too.
     """
 
     label: str
@@ -44,18 +48,19 @@ class Download:
     path: Path
     sha256: str
     size: int | None = None
-    blob: str = ""
+    other: tuple[str, str] = (GIT_BLOB, "")
 
     @property
     def digest(self) -> tuple[str, str]:
         """The expected digest: its algorithm and its hex digits."""
-        return ("sha256", self.sha256) if self.sha256 else ("git blob", self.blob)
+        return ("sha256", self.sha256) if self.sha256 else self.other
 
     def hasher(self) -> Any:
         """Returns a new hash object for the expected digest."""
-        if self.sha256:
-            return hashlib.sha256()
-        return hashlib.sha1(b"blob %d\0" % (self.size or 0), usedforsecurity=False)
+        algorithm, _ = self.digest
+        if algorithm == GIT_BLOB:
+            return hashlib.sha1(b"blob %d\0" % (self.size or 0), usedforsecurity=False)
+        return hashlib.new(algorithm, usedforsecurity=False)
 
 
 class Downloader:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -35,11 +35,30 @@ def read_pylock(path: Path) -> str:
         raise UserError("is not UTF-8", where=str(path), hint="save the file as UTF-8") from None
 
 
-def select(text: str, target: Target, folder: Path, hashes: Hashes, where: str) -> tuple[PinnedWheel, ...]:
+def _no_sha256(_: PackageWheel) -> str:
+    return ""
+
+
+def select(
+    text: str,
+    target: Target,
+    folder: Path,
+    hashes: Hashes,
+    where: str,
+    find_sha256: Callable[[PackageWheel], str] = _no_sha256,
+) -> tuple[PinnedWheel, ...]:
     """Returns the wheels of a lock for this target, by name: its markers hold there, and each wheel's tag is the best that runs there.
 
-    `hashes` narrows the choice further, by name. `folder` is where relative paths begin. Anything that is no wheel, or has no
-    SHA-256, is a UserError, with `where` the lock came from.
+    Args:
+        text: The lock.
+        target: The platform and Python of the image.
+        folder: Where relative paths begin.
+        hashes: Hashes that narrow the choice further, by name.
+        where: Where the lock came from.
+        find_sha256: Finds the SHA-256 of a wheel for which the lock has another hash; empty where it can't.
+
+    Raises:
+        UserError: Something is no wheel, or has no SHA-256.
     """
     from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
     from packaging.pylock import PylockSelectError
@@ -54,14 +73,24 @@ def select(text: str, target: Target, folder: Path, hashes: Hashes, where: str) 
             why=f"{fault}\nlooked for the wheel tags {target.sought()}",
             hint="lock for this platform and Python too",
         ) from None
-    pinned = [_pinned(_wheel(package, found, target, where), folder, where) for package, found in chosen]
+    wheels = (_wheel(package, found, target, where) for package, found in chosen)
+    pinned = [_pinned(wheel, folder, where, _sha256(wheel.hashes) or find_sha256(wheel)) for wheel in wheels]
+    for each in pinned:
+        if each.sha256 not in hashes.get(each.name, (each.sha256,)):
+            raise _other_files(f"{each.name} {each.version}", [each.sha256], where)
     return tuple(sorted(pinned, key=lambda each: each.name))
 
 
-def every(text: str, folder: Path, where: str) -> tuple[PinnedWheel, ...]:
-    """Returns all wheels that a lock names, for any target."""
-    packages = _lock(text, {}, where).packages
-    return tuple(_pinned(wheel, folder, where) for package in packages for wheel in package.wheels or ())
+def every(text: str, folder: Path, where: str, known: Mapping[str, str]) -> tuple[PinnedWheel, ...]:
+    """Returns the wheels that a lock names, for any target. Those without a SHA-256 have the one that is known of their file, or are left out."""
+    wheels = [wheel for package in _lock(text, {}, where).packages for wheel in package.wheels or ()]
+    hashed = [(wheel, _sha256(wheel.hashes) or known.get(wheel.filename, "")) for wheel in wheels]
+    return tuple(_pinned(wheel, folder, where, sha256) for wheel, sha256 in hashed if sha256)
+
+
+def versions(text: str, where: str) -> dict[str, str]:
+    """Returns the versions of the packages of a lock, by name."""
+    return {package.name: str(package.version) for package in _lock(text, {}, where).packages}
 
 
 def _lock(text: str, hashes: Hashes, where: str) -> Pylock:
@@ -82,25 +111,34 @@ def _lock(text: str, hashes: Hashes, where: str) -> Pylock:
 
 
 def _narrowed(data: dict[str, Any], hashes: Hashes, where: str) -> dict[str, Any]:
+    """Leaves out the wheels that have another SHA-256 than is demanded; one that has none is held to it once it is found."""
     packages = data.get("packages")
     for package in packages if isinstance(packages, list) else []:
         wanted = hashes.get(str(package.get("name"))) if isinstance(package, dict) else None
         wheels = package.get("wheels") if wanted is not None else None
         if wanted is None or not isinstance(wheels, list):
             continue
-        package["wheels"] = [each for each in wheels if _sha256(each) in wanted]
+        package["wheels"] = [each for each in wheels if _sha256(_hashes(each)) in ("", *wanted)]
         if not package["wheels"]:
-            raise IntegrityError(
-                f"no wheel of {package['name']} {package.get('version', '')} has a hash that the requirements demand",
-                where=where,
-                why=f"found {', '.join(sorted(_sha256(each) or 'none' for each in wheels))}",
-                hint="the index has other files than the requirements were written for",
-            )
+            found = {_sha256(_hashes(each)) for each in wheels}
+            raise _other_files(f"{package['name']} {package.get('version', '')}", found, where)
     return data
 
 
-def _sha256(wheel: Any) -> str:
-    hashes = wheel.get("hashes") if isinstance(wheel, dict) else None
+def _other_files(package: str, found: Iterable[str], where: str) -> IntegrityError:
+    return IntegrityError(
+        f"no wheel of {package} has a hash that the requirements demand",
+        where=where,
+        why=f"found {', '.join(sorted(found))}",
+        hint="the index has other files than the requirements were written for",
+    )
+
+
+def _hashes(wheel: Any) -> Any:
+    return wheel.get("hashes") if isinstance(wheel, dict) else None
+
+
+def _sha256(hashes: Any) -> str:
     return str(hashes.get("sha256", "")).lower() if isinstance(hashes, Mapping) else ""
 
 
@@ -136,11 +174,10 @@ def _wheel(package: Package, found: object, target: Target, where: str) -> Packa
     )
 
 
-def _pinned(found: PackageWheel, folder: Path, where: str) -> PinnedWheel:
+def _pinned(found: PackageWheel, folder: Path, where: str, sha256: str) -> PinnedWheel:
     from packaging.utils import parse_wheel_filename
 
     name, version, _, _ = parse_wheel_filename(found.filename)
-    sha256 = found.hashes.get("sha256", "").lower()
     if not sha256:
         raise UserError(
             f"{found.filename} has no sha256, so nothing could be held to it",

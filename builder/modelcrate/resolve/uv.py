@@ -343,12 +343,23 @@ def explained(text: str, target: Target) -> CrateError:
     if (fault := _wheel_fault(text, why)) is not None:
         return fault
     if "No solution found" in text:
-        return UserError("the requirements can't be had together", why=why, hint="loosen one of them")
+        return UserError("the requirements can't be had together", why=why, hint=_way_out(words, target))
     if re.search(r"(?i)error sending request|failed to fetch|failed to download|request failed|timed out|dns", text):
         return RegistryError("the package index could not be used", why=why)
     if re.search(r"(?i)couldn.t parse|unexpected .* in|invalid .*requirement", text):
         return UserError("the requirements can't be read", why=why)
     return MachineError("uv could not lock the requirements", why=why)
+
+
+def _way_out(words: str, target: Target) -> str:
+    """Returns what to do where requirements can't be had together, by uv's reason."""
+    if match := re.search(r"does not satisfy Python\S+ and (\S+) depends on (Python[^\s,]+)", words):
+        return f"the image has Python {target.python}, and {match[1]} is for {match[2]}: choose another `python:`, or allow an older {_name(match[1])}"
+    if match := re.search(r"(?:Because|and) (\S+) was yanked", words):
+        return (
+            f"its authors have withdrawn {match[1]}: allow another version, or write {match[1]} to have it nevertheless"
+        )
+    return "loosen one of them"
 
 
 def _wheel_fault(text: str, why: str) -> CrateError | None:
@@ -367,6 +378,14 @@ def _wheel_fault(text: str, why: str) -> CrateError | None:
             f"no file of {match[1]} is where wheels are looked for",
             why=why,
             hint="is the index or wheelhouse the right one? An index that shows a page to sign in has none either",
+        )
+    if match := re.search(
+        r"(\S+) has (?:an )?((?:invalid|inconsistent) (?:package format|metadata))", " ".join(why.split())
+    ):
+        return IntegrityError(
+            f"the file of {match[1]} is damaged",
+            why=why,
+            hint="fetch or build the wheel again, and put it in the place of this one; or allow another version",
         )
     if match := re.search(r"(?s)Failed to (?:download|read|unzip|parse)\S* `([^`]+)`.*\b(?:ZIP|zip|wheel)\b", text):
         return IntegrityError(

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from modelcrate.home.result_cache import ResultCache
 from modelcrate.net.download import WORKERS, Download, Downloader
@@ -31,6 +31,9 @@ from modelcrate_layers.packages.wheel import Wheel
 from modelcrate_layers.packages.wheel import read as read_wheel
 from modelcrate_layers.tar.sources import FileRange
 from modelcrate_layers.tar.tree import file
+
+if TYPE_CHECKING:
+    from packaging.pylock import PackageWheel
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -84,7 +87,7 @@ def lock_wheels(
 def _select(text: str, target: Target, folder: Path, hashes: Hashes, index: Index, uv: Uv) -> tuple[PinnedWheel, ...]:
     """Selects from an answer of uv. What a folder of wheels alone gives is remembered: to read the answer anew takes a tenth of such a build."""
     if not index.is_one_folder:  # its addresses may have a login
-        return select(text, target, folder, hashes, "the package index")
+        return select(text, target, folder, hashes, "the package index", _sha256_finder(index, uv))
     kept = ResultCache(uv.choices)
     wanted = sorted((name, sorted(each)) for name, each in hashes.items())
     question = ["selection", text, [target.python, target.architecture, target.glibc, target.musl], wanted]
@@ -93,6 +96,17 @@ def _select(text: str, target: Target, folder: Path, hashes: Hashes, index: Inde
     found = select(text, target, folder, hashes, "the package index")
     kept.put(question, canonical_json([{**each.json(), "urls": each.urls} for each in found]))
     return found
+
+
+def _sha256_finder(index: Index, uv: Uv) -> Callable[[PackageWheel], str]:
+    """Returns what finds the SHA-256 of a wheel to which its index gives an older hash. What it takes is imported only then."""
+
+    def find(wheel: PackageWheel) -> str:
+        from modelcrate.resolve.weak_hashes import WeakHashes
+
+        return WeakHashes(index, uv).find_sha256(wheel)
+
+    return find
 
 
 def _checked(pinned: tuple[PinnedWheel, ...], uv: Uv) -> tuple[PinnedWheel, ...]:
@@ -176,7 +190,8 @@ def _take_lock(requirements: Requirements, target: Target, index: Index, uv: Uv)
     with scratch_folder() as scratch:
         files = _written(scratch / "locked", exact_lines(chosen))
         text = uv.compile(files, target, for_exact_versions(index), "--no-deps", "--prerelease", "allow")
-    return select(text, target, Path(), hashes_of(chosen), requirements.locked.where)
+    finder = _sha256_finder(index, uv)
+    return select(text, target, Path(), hashes_of(chosen), requirements.locked.where, finder)
 
 
 def with_sizes(pinned: Sequence[PinnedWheel], fetcher: Downloader) -> tuple[PinnedWheel, ...]:
@@ -227,7 +242,9 @@ def locate(pinned: Sequence[PinnedWheel], target: Target, index: Index, uv: Uv, 
             raise LockedError(
                 "a locked wheel can't be had any more", why=str(fault), hint="lock again, or get it into a wheelhouse"
             ) from None
-        seen = {each.filename: each for each in _reachable(every(text, scratch, "the package index"), index, uv)}
+        locked = {each.filename: each.sha256 for each in lost}
+        named = every(text, scratch, "the package index", locked)
+        seen = {each.filename: each for each in _reachable(named, index, uv)}
     return tuple(_again(each, seen.get(each.filename)) if each in lost else each for each in known)
 
 

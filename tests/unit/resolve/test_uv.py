@@ -86,6 +86,25 @@ def test_who_requires_a_module_is_told_its_package(name: str, meant: str) -> Non
         assert (f"write {meant} in its place" in hint) if meant else ("in its place" not in hint)
 
 
+@pytest.mark.parametrize(
+    ("why", "hint"),
+    [
+        (
+            "Because the requested Python version (>=3.11) does not satisfy Python>=3.12 and tool==2.0 depends on Python>=3.12, we can conclude that",
+            "tool==2.0 is for Python>=3.12: choose another `python:`, or allow an older tool",
+        ),
+        (
+            "Because tool==2.0 was yanked (reason: bad) and only tool==2.0 is available, we can conclude that",
+            "write tool==2.0 to have it",
+        ),
+        ("Because you require tool>2 and tool<2, we can conclude that", "loosen one of them"),
+    ],
+)
+def test_the_way_out_of_requirements_that_do_not_go_together_is_told(why: str, hint: str) -> None:
+    text = f"  × No solution found when resolving dependencies:\n  ╰─▶ {why} your requirements are unsatisfiable.\n"
+    assert hint in explained(text, Target("3.11")).hint
+
+
 def test_an_explanation_is_trimmed() -> None:
     long = "No solution found\n" + "".join(f"  cause: Because of {n}\n" for n in range(100))
     assert len(explained(long, Target("3.11")).why.splitlines()) == 12

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -342,9 +343,57 @@ def test_an_extra_index_adds_packages(tmp_path: Path, served: PackageIndex, uv: 
 
 
 def test_an_index_without_hashes_is_locked_by_what_it_sent(uv: Uv) -> None:
-    with serve(PackageIndex(some_files(), hashes=False)) as index:
+    with serve(PackageIndex(some_files(), hash="")) as index:
         found = lock_wheels(Requirements(("tool",)), TARGET, Index(index.url), uv)
         assert found[0].sha256 == hashlib.sha256(index.files[found[0].filename]).hexdigest()
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha512"])
+@pytest.mark.parametrize("json", [False, True])
+def test_an_index_with_older_hashes_is_locked_by_what_it_sent_and_once(
+    tmp_path: Path, uv: Uv, algorithm: str, json: bool
+) -> None:
+    with (
+        serve(PackageIndex(some_files(), hash=algorithm, json=json, metadata=True)) as index,
+        Downloader(uv.network) as fetcher,
+    ):
+        found = lock(index, uv, "app")
+        assert [each.sha256 for each in found] == [hashlib.sha256(index.files[n]).hexdigest() for n in names(found)]
+        fetched = index.fetched()
+        assert lock(index, uv, "app") == found
+        assert len(fetch_wheels(found, tmp_path, fetcher)) == len(found)
+        assert index.fetched() == fetched == names(found)
+        bare = [replace(each, urls=()) for each in found]
+        again = locate(bare, TARGET, Index(index.url), replace(uv, cache=tmp_path / "other" / "uv"), tmp_path / "other")
+        assert len(fetch_wheels(again, tmp_path / "other", fetcher)) == len(found)
+
+
+def test_a_file_of_an_index_is_held_to_its_older_hash(uv: Uv) -> None:
+    with serve(PackageIndex(some_files(), hash="md5", metadata=True)) as index:
+        told = index.page("tool")
+        index.page = lambda project: told  # type: ignore[method-assign]
+        index.files["tool-2.0-py3-none-any.whl"] = index.files["tool-2.0-py3-none-any.whl"][:-1] + b"!"
+        with pytest.raises(IntegrityError, match="md5"):
+            lock(index, uv, "tool")
+
+
+def test_a_file_of_an_index_that_is_no_wheel_is_damaged(uv: Uv) -> None:
+    with (
+        serve(PackageIndex({"tool-2.0-py3-none-any.whl": b"no wheel"})) as index,
+        pytest.raises(IntegrityError, match=r"the file of tool==2\.0 is damaged"),
+    ):
+        lock(index, uv, "tool")
+
+
+def test_requirements_with_hashes_hold_for_an_index_with_older_ones(tmp_path: Path, uv: Uv) -> None:
+    with serve(PackageIndex(some_files(), hash="md5", metadata=True)) as index:
+        good = hashlib.sha256(index.files["tool-2.0-py3-none-any.whl"]).hexdigest()
+        for sha256, taken in ((good, True), ("0" * 64, False)):
+            file = tmp_path / "requirements.txt"
+            file.write_text(f"tool==2.0 --hash=sha256:{sha256}\n")
+            with nullcontext() if taken else pytest.raises(IntegrityError, match="hash that the requirements demand"):
+                found = lock_wheels(Requirements(files=(file,)), TARGET, Index(index.url), uv)
+                assert found[0].sha256 == good
 
 
 def test_uv_that_is_missing_is_this_machines_fault(served: PackageIndex, uv: Uv) -> None:

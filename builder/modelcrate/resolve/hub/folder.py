@@ -15,7 +15,7 @@ from dataclasses import field, replace
 from pathlib import Path
 
 from modelcrate.home.result_cache import ResultCache
-from modelcrate.net.download import WORKERS, Download, Downloader
+from modelcrate.net.download import GIT_BLOB, WORKERS, Download, Downloader
 from modelcrate.net.errors import ConnectionFailed
 from modelcrate.project.values import HubModel
 from modelcrate.resolve.hub.listing import HubFile, Snapshot, file_url, list_cached, list_remote
@@ -181,7 +181,7 @@ class _Provider:
                 self._blob(each),
                 each.sha256,
                 each.size,
-                each.blob,
+                (GIT_BLOB, each.blob),
             )
             for each in wanted
         ]
