@@ -152,8 +152,8 @@ def _wheel(package: Package, found: object, target: Target, where: str) -> Packa
 
     if isinstance(found, PackageWheel):
         return found
-    if isinstance(found, PackageArchive) and found.url and wheel_name(found.url).endswith(".whl"):
-        return PackageWheel(name=wheel_name(found.url), url=found.url, size=found.size, hashes=found.hashes)
+    if isinstance(found, PackageArchive) and (name := wheel_name(found.url or found.path or "")).endswith(".whl"):
+        return PackageWheel(name=name, url=found.url, path=found.path, size=found.size, hashes=found.hashes)
     from modelcrate.resolve.requirement_faults import place_of, refuse_elsewhere
 
     if not isinstance(found, PackageSdist):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from urllib.parse import unquote
 
+from modelcrate.net.urls import local_path
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.named_file import open_named_file
 
@@ -22,6 +24,15 @@ _BUILD_MACHINES = re.compile(
 """Folders of the machines that build conda packages; `pip freeze` in a conda environment writes them."""
 
 
+_SPELLINGS = {
+    r"([A-Za-z0-9._-]+)=([0-9][\w.*+!]*)(=\w+)?": r"this is conda's spelling; write \1==\2",
+    r"([A-Za-z0-9._-]+(?:\[[^\]]*\])?)\s*\^\s*([0-9][\w.]*)": r"this is Poetry's spelling; write \1>=\2 and the version below which it is to stay",
+    r"([A-Za-z0-9._-]+)\s*(?:==|@|:)\s*(?:latest|stable|\*)": r"write \1 alone for its newest version",
+    r"([A-Za-z0-9._-]+)\s*[\s@:]\s*v?([0-9][\w.]*)": r"write \1==\2",
+}
+"""How others write a requirement, and what is meant."""
+
+
 def is_wheel_url(url: str) -> bool:
     """Returns whether a URL is that of a wheel on a server."""
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename
@@ -33,13 +44,51 @@ def is_wheel_url(url: str) -> bool:
         return False
 
 
-def named_wheel(head: str) -> str:
-    """Returns a requirement that is the URL of a wheel alone as NAME @ URL, as pip understands it; any other as it is."""
-    url, space, marker = head.partition(" ")
-    if not is_wheel_url(url):
-        return head
-    name = unquote(url.partition("#")[0].rpartition("/")[2]).partition("-")[0]
-    return f"{name} @ {url}{space}{marker}"
+def named_wheel(head: str, folder: Path | None, foreign: bool) -> tuple[str, str]:
+    """Returns a requirement that is the address or the path of a wheel as NAME @ URL, as pip understands it, and the URL.
+
+    Any other requirement is returned as it is, with an empty URL.
+
+    Args:
+        head: The requirement.
+        folder: Where paths begin; None where none is followed.
+        foreign: Whether this is somebody else's project. None of its paths is followed; its wheel becomes NAME==VERSION, and
+            the lock beside it has the hash.
+    """
+    named = _AT.match(head)
+    place, space, marker = (head[named.end() :] if named else head).partition(" ")
+    bare = re.fullmatch(r"(.*\.whl)(\[[\w.,-]+\])?", place)
+    place, extras = (bare[1], bare[2] or "") if bare and not named else (place, "")
+    name, version = _name_and_version(place)
+    told = named[1].strip() if named else f"{name}{extras}"
+    if name and foreign and not is_wheel_url(place):
+        return f"{told}=={version}{space}{marker}", ""
+    url = place if is_wheel_url(place) else _local_wheel(place, folder) if name else ""
+    return (f"{told} @ {url}{space}{marker}", url) if url else (head, "")
+
+
+_AT = re.compile(r"([A-Za-z0-9][\w.-]*\s*(?:\[[^\]]*\])?)\s*@\s*")
+"""What stands before the place in NAME @ PLACE."""
+
+
+def _name_and_version(place: str) -> tuple[str, str]:
+    """Returns what the file name of a wheel tells; nothing for anything else."""
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+    filename = unquote(re.split(r"[#?]", place)[0].rpartition("/")[2])
+    try:
+        return filename.partition("-")[0], str(parse_wheel_filename(filename)[1])
+    except InvalidWheelFilename:
+        return "", ""
+
+
+def _local_wheel(place: str, folder: Path | None) -> str:
+    """Returns the URL of a wheel that is on this machine; empty where it is not."""
+    if folder is None or re.match(r"(?!file:)[a-z+]+:", place):
+        return ""
+    path = local_path(place) if place.startswith("file:/") else Path(place.removeprefix("file:"))
+    wheel = Path(os.path.normpath(folder.absolute() / path))
+    return wheel.as_uri() if wheel.is_file() else ""
 
 
 def is_place(head: str, folder: Path = Path()) -> bool:
@@ -66,8 +115,8 @@ def refuse_line(head: str, where: str, fault: Exception, folder: Path, shown: st
     if is_place(head, folder):
         return refuse_source(head, where)
     why = str(fault).splitlines()[0] if str(fault) else ""
-    conda = re.fullmatch(r"([A-Za-z0-9._-]+)=([0-9][\w.*+!]*)(=\w+)?", head)
-    hint = f"this is conda's spelling; write {conda[1]}=={conda[2]}" if conda else ""
+    matches = ((re.fullmatch(spelling, head), hint) for spelling, hint in _SPELLINGS.items())
+    hint = next((match.expand(hint) for match, hint in matches if match), "")
     return UserError(f"not a requirement: {mask(head)[:200]!r}", where=where, why=mask(why), hint=hint)
 
 
@@ -97,7 +146,7 @@ def refuse_source(text: str, where: str, shown: str | None = None) -> UserError:
         way = "leave the line out: the entry's source folder takes the project's own modules along"
         way += ", and dependencies: {requirements: FILE, project: true} builds and installs its package"
     elif text.partition(";")[0].strip().endswith(".whl"):
-        kind, way = "a wheel on this machine", house
+        kind, way = "a wheel on this machine", f"is it there, under its whole file name? Or {house}"
     else:
         kind, way = "a path on this machine", f"build it as a wheel; {house}"
     return UserError(

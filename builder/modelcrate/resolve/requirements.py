@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.resolve.import_names import normalised
-from modelcrate_layers.errors import CrateError, UserError, unreadable
+from modelcrate_layers.errors import CrateError, SourceError, UserError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import open_named_file
 
@@ -377,7 +377,15 @@ def _extra_index(value: str, line: PlacedLine, state: _State, constraint: bool) 
 
 def _find_links(value: str, line: PlacedLine, state: _State, constraint: bool) -> None:
     place = value.removeprefix("file://")
-    state.links.append(value if "://" in place else str((line.file.parent / place).absolute()))
+    if "://" in place:
+        state.links.append(value)
+    elif (path := (line.file.parent / place).absolute()).exists():
+        state.links.append(str(path))
+    elif not state.foreign:  # what is locked comes from somewhere else then
+        what = f"there is no such place of wheels: {place if place in line.shown else line.shown!r}"
+        state.faults.append(
+            SourceError(what, where=line.where, hint="is the path right? It begins at the file that names it")
+        )
 
 
 def _no_index(value: str, line: PlacedLine, state: _State, constraint: bool) -> None:
@@ -430,11 +438,14 @@ _OPTIONS: Mapping[str, tuple[bool, Callable[[str, PlacedLine, _State, bool], Non
 
 
 def _add_requirement(
-    text: str, where: str, state: _State, constraint: bool, folder: Path = Path(), shown: str | None = None
+    text: str, where: str, state: _State, constraint: bool, folder: Path | None = None, shown: str | None = None
 ) -> None:
-    """Adds a requirement with its options, `--hash` among them. `shown` is what messages may quote of it, by default all."""
+    """Adds a requirement with its options, `--hash` among them. `shown` is what messages may quote of it, by default all.
+
+    `folder` is where its path begins, if it is one; without a folder no path is followed.
+    """
     head, *options = _split_options(text)
-    url = None
+    url = ""
     if plain := _PLAIN.fullmatch(head):
         named = plain[1]
     else:
@@ -442,25 +453,25 @@ def _add_requirement(
 
         from modelcrate.resolve.requirement_faults import (
             is_place,
-            is_wheel_url,
             named_wheel,
             refuse_line,
             refuse_source,
         )
 
         quoted = head if shown is None else _split_options(shown)[0]
-        head = named_wheel(re.sub(r"\s*;$", "", head))  # pip passes over a marker that is empty
+        head = re.sub(r"\s*;$", "", head)  # pip passes over a marker that is empty
+        head, url = named_wheel(head, folder, state.foreign)
         try:
             if is_place(head) and "@" not in head.partition("://")[0]:  # `thing.whl` would pass for a package's name
                 raise InvalidRequirement("a place")
             requirement = Requirement(head)
         except InvalidRequirement as fault:
-            state.faults.append(refuse_line(head, where, fault, folder, quoted))
+            state.faults.append(refuse_line(head, where, fault, folder or Path(), quoted))
             return
-        if requirement.url and not is_wheel_url(requirement.url):
+        if requirement.url and not url:
             state.faults.append(refuse_source(head, where, quoted))
             return
-        named, url = requirement.name, requirement.url
+        named = requirement.name
     name = normalised(named)
     if url:
         state.urls[name] = url
@@ -476,7 +487,7 @@ def _add_requirement(
                 )
             )
         state.hashes.setdefault(name, set()).update(usable)
-    elif not constraint and "#sha256=" not in (url or ""):
+    elif not constraint and "#sha256=" not in url:
         hint = "give every requirement its --hash, as pip wants it where one has any or --require-hashes stands; or leave all of them out: the lock has its own"
         state.without_hash.append(UserError(f"{named} has no hash", where=where, hint=hint))
     (state.constraints if constraint else state.lines).append(head)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -152,14 +153,45 @@ def test_variables_are_looked_up_and_a_missing_one_is_named(tmp_path: Path) -> N
         (f"x @ https://h.invalid/{'long/' * 60}x-1.0.tar.gz", ["wheels 'x @ https://", "/x-1.0.tar.gz'; write x in"]),
         ("x @ file:///croot/x_1/work", ["conda package on the machine that built it", "x==VERSION"]),
         ("numpy=1.26.4=py311_0", ["conda's spelling", "numpy==1.26.4"]),
+        ("numpy ^1.26", ["Poetry's spelling", "numpy>=1.26"]),
+        ("numpy==latest", ["write numpy alone"]),
+        ("numpy 1.26.4", ["write numpy==1.26.4"]),
+        ("-f nowhere", ["there is no such place of wheels: 'nowhere'"]),
         ("-r 'unclosed", ["can't be read"]),
     ],
 )
 def test_what_can_not_be_taken_says_what_it_is_and_the_way_out(tmp_path: Path, line: str, words: list[str]) -> None:
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(CrateError) as caught:
         read_requirements(write(tmp_path, f"plain\n{line}\n"))
     assert caught.value.where.endswith("requirements.txt:2")
     assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        ("./w/lib-1.0-py3-none-any.whl", "lib @ {url}"),
+        ("w/lib-1.0-py3-none-any.whl[x] ; python_version > '3'", "lib[x] @ {url} ; python_version > '3'"),
+        ("lib @ file:w/lib-1.0-py3-none-any.whl", "lib @ {url}"),
+        ("lib[x] @ ./w/lib-1.0-py3-none-any.whl", "lib[x] @ {url}"),
+        ("{url}", "lib @ {url}"),
+        ("lib @ {url}", "lib @ {url}"),
+    ],
+)
+def test_a_wheel_on_this_machine_is_taken_and_in_somebody_elses_project_its_version_alone(
+    tmp_path: Path, line: str, read: str
+) -> None:
+    wheel = tmp_path / "w" / "lib-1.0-py3-none-any.whl"
+    wheel.parent.mkdir()
+    wheel.write_bytes(b"")
+    wanted = write(tmp_path, line.replace("{url}", wheel.as_uri()))
+    found = read_requirements(wanted)
+    assert found.lines == (read.replace("{url}", wheel.as_uri()),)
+    assert found.urls == {"lib": wheel.as_uri()}
+    wheel.unlink()
+    foreign = read_requirements(wanted, None)
+    assert foreign.lines == (re.sub(r" @ \{url\}", "==1.0", read),)
+    assert foreign.urls == {}
 
 
 @pytest.mark.parametrize(
