@@ -112,6 +112,8 @@ def _near(path: Path, folder: Path) -> str:
 
     from modelcrate.pipeline.detection.detect_files import list_files
 
+    if Path(f"{folder / path}.dvc").is_file():
+        return "DVC keeps it; fetch it with `dvc pull`"
     try:
         there = [str(each) for each in list_files(folder)]
     except CrateError:

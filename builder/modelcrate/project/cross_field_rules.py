@@ -180,9 +180,12 @@ def _model_violations(form: ProjectForm) -> Iterator[Violation]:
             continue
         meant = model_value(model)
         if not meant.name:
-            yield Violation(
-                ("models", place), f"no name can be made of {str(model.path)!r}", "give it one: name: my-model"
-            )
+            hint = "give it one: name: my-model"
+            if "*" in str(model.path):
+                hint = (
+                    "a model is one file or one folder, and no pattern; .modelcrateignore leaves files of a folder out"
+                )
+            yield Violation(("models", place), f"no name can be made of {str(model.path)!r}", hint)
         elif (meant.name, meant.version) in seen:
             hint = "give one of them another name or version"
             yield Violation(("models", place), f"a second model called {meant.name}, version {meant.version}", hint)

@@ -207,6 +207,7 @@ def test_the_nearest_python_that_has_a_module_is_named(check: Check) -> None:
 def test_a_path_that_is_not_there_is_compared_with_those_that_are(check: Check) -> None:
     said = check("entry: score.py\nmodels: [model/m.pkl]\n", score_py=SCRIPT, models__m_pkl=b"c")[1]
     assert "did you mean models/m.pkl?" in said
+    assert "dvc pull" in check("entry: score.py\nmodels: [m_pkl]\n", score_py=SCRIPT, m_pkl_dvc="outs: []")[1]
     assert "did you mean score.py?" in check("entry: scroe.py\n", score_py=SCRIPT)[1]
     assert "paths start at the folder of modelcrate.yaml" in check("entry: nothing_like_it.py\n", score_py=SCRIPT)[1]
 

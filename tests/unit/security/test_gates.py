@@ -296,6 +296,33 @@ def test_a_pointer_of_git_lfs_is_no_model(name: str, project: Project, tmp_path:
     assert "git lfs pull" in caught.value.hint
 
 
+def test_what_a_model_has_only_a_name_of_is_told(project: Project, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    (model / "deep").mkdir()
+    (model / "deep/good").symlink_to("../model.pkl")
+    (model / "whole.pkl.dvc").write_text("outs: []\n")
+    (model / "whole.pkl").write_bytes(b"")
+    assert gate(project, tmp_path) == ()
+    (model / "lost").symlink_to("nowhere/w.bin")
+    (model / "w.bin.dvc").write_text("outs: []\n")
+    (model / ".git").mkdir()
+    (model / ".git/pack").write_bytes(bytes(2_000_000))
+    lost, dvc, git = sorted(gate(project, tmp_path), key=lambda line: ("/lost" not in line, "dvc pull" not in line))
+    assert "model/lost: is a link to 'nowhere/w.bin', which is not there" in lost
+    assert "model/w.bin.dvc: is a pointer of DVC, and w.bin is not beside it" in dvc
+    assert "2.0 MB go into the image" in git
+    (model / "weights.bin").symlink_to(".git/annex/objects/Xx/Yy/SHA256E-s1--0.bin/SHA256E-s1--0.bin")
+    with pytest.raises(SourceError, match=r"weights\.bin: is a link of git-annex.*") as caught:
+        gate(project, tmp_path)
+    assert caught.value.hint == "fetch it with `git annex get`"
+
+
+def test_a_model_without_a_file_is_told(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "model/model.pkl").unlink()
+    (told,) = gate(project, tmp_path)
+    assert "is a model without any file" in told
+
+
 def test_a_damaged_header_ends_the_build(project: Project, tmp_path: Path) -> None:
     (tmp_path / "model/w.safetensors").write_bytes(b"12345678{}")
     with pytest.raises(SourceError, match="damaged"):

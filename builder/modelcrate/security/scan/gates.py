@@ -7,6 +7,7 @@ what can't be read to its end, secrets and damaged headers are refused.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +15,7 @@ from modelcrate.modelfiles.beginnings import large_may_have_facts, may_have_fact
 from modelcrate.modelfiles.facts import NO_FACTS, ModelFacts, Verdict
 from modelcrate.modelfiles.formats import LFS_POINTER
 from modelcrate.project.values import Gates
+from modelcrate.security.scan.not_there import find_what_is_not_there
 from modelcrate.security.scan.parts import Findings, GatedFiles, ScanPart
 from modelcrate.security.scan.secrets import HEAD, MANY, MAX_BYTES, Secret, find_marks, secrets_in, suspects, text_of
 from modelcrate_layers.errors import CrateError, SourceError, unreadable
@@ -40,13 +42,13 @@ class _Batch(NamedTuple):
 
 
 def check_part(part: ScanPart, gates: Gates, folder: Path) -> Findings:
-    """Reads every file of a part; nothing of it is loaded or run. `folder` is the project's."""
+    """Reads every file of a part, and looks for what only its names are there of; nothing of it is loaded or run. `folder` is the project's."""
     refused: list[CrateError] = []
     warned: list[str] = []
     files = list(part.files)
     small = sum(each.source.size for each in files if each.source.size <= MAX_BYTES)
     check = _PartCheck(gates, part.model, small > MANY, {})
-    for fault, setting in check.findings(files):
+    for fault, setting in chain(find_what_is_not_there(part), check.findings(files)):
         if setting == "refuse":
             refused.append(fault)
         else:
