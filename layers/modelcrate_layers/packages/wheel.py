@@ -225,7 +225,9 @@ def _hashes(
         algorithm, _, value = hashed.partition("=")
         if size not in ("", str(info.file_size)):
             raise IntegrityError(
-                f"{_shown(name)} has {info.file_size} bytes, and {size[:40]} in its RECORD", where=wheel.filename
+                f"{_shown(name)} has {info.file_size} bytes, and {size[:40]} in its RECORD",
+                where=wheel.filename,
+                hint="the wheel was changed after it was made: fetch or build it again",
             )
         if re.fullmatch(r"[A-Za-z0-9_-]+", value) and len(value) == _HASHES.get(algorithm):
             hashes[name] = hashed

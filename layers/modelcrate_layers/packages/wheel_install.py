@@ -75,9 +75,11 @@ def entries(contents: Contents, venv: Venv) -> tuple[Entry, ...]:
         _check_data(contents)
         install(_Source(contents), destination, {"INSTALLER": INSTALLER})
     except (InstallerError, configparser.Error, AssertionError, ValueError) as fault:
-        # installer asserts where an entry point is malformed
-        why = f"{type(fault).__name__}: {fault}".rstrip(": ")[:300]
-        raise IntegrityError("can't be installed", where=contents.wheel.filename, why=why) from None
+        if isinstance(fault, AssertionError):  # installer asserts where an entry point is malformed
+            fault = ValueError("entry_points.txt has an entry that is no MODULE:NAME")
+        why = f"{type(fault).__name__}: {fault.args[-1] if fault.args else fault}".rstrip(": ")[:300]
+        hint = "build or fetch this wheel again: it contradicts the format of wheels"
+        raise IntegrityError("can't be installed", where=contents.wheel.filename, why=why, hint=hint) from None
     return tuple(destination.entries)
 
 

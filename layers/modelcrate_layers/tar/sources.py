@@ -208,7 +208,11 @@ class ZipMember:
                 f"{self.name} is damaged: its size or checksum is not what the archive says", where=self.path
             )
         if hashed is not None and base64.urlsafe_b64encode(hashed.digest()).rstrip(b"=") != recorded.encode():
-            raise IntegrityError(f"{self.name} is not the file that the wheel's RECORD lists", where=self.path)
+            raise IntegrityError(
+                f"{self.name} is not the file that the wheel's RECORD lists",
+                where=self.path,
+                hint="the wheel was changed after it was made: fetch or build it again",
+            )
 
     @property
     def deflated(self) -> bool:
