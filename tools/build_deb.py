@@ -84,8 +84,8 @@ _OF_INSTALLERS = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cac
 """Files that installers keep for themselves. uv's has the time in it."""
 
 
-def build(folder: Path, architecture: str, constraints: str) -> Path:
-    """Builds the package, and returns its path."""
+def collect(architecture: str, constraints: str) -> tuple[str, dict[str, bytes]]:
+    """Returns the version, and the files of the package by their paths."""
     with TemporaryDirectory() as name:
         scratch = Path(name)
         tree = scratch / "tree"
@@ -93,8 +93,12 @@ def build(folder: Path, architecture: str, constraints: str) -> Path:
         version = _version(tree)
         files = {f"{HOME}/{path}": data for path, data in _files(tree)}
     files |= _documents(files, version)
+    return version, {**files, "usr/bin/modelcrate": _START.encode()}
+
+
+def build(folder: Path, architecture: str, version: str, files: Mapping[str, bytes]) -> Path:
+    """Writes the package into a folder, and returns its path."""
     programs = {"usr/bin/modelcrate", f"{HOME}/bin/uv"}
-    files["usr/bin/modelcrate"] = _START.encode()
     control = {
         "control": _control(version, architecture, files),
         "md5sums": "".join(f"{md5(data, usedforsecurity=False).hexdigest()}  {path}\n" for path, data in sorted(files.items())).encode(),
@@ -271,4 +275,4 @@ if __name__ == "__main__":
     parser.add_argument("architecture", nargs="?", default="amd64", choices=sorted(MACHINES))
     parser.add_argument("--constraints", default="", metavar="FILE", help="versions of the dependencies")
     given = parser.parse_args()
-    print(build(given.folder, given.architecture, given.constraints))
+    print(build(given.folder, given.architecture, *collect(given.architecture, given.constraints)))
