@@ -12,6 +12,7 @@ from dataclasses import field
 from typing import BinaryIO
 
 from modelcrate.modelfiles.beginnings import MAX_CONFIG
+from modelcrate.modelfiles.byte_reader import ByteReader
 from modelcrate.modelfiles.hdf5_heap import DenseStorage
 from modelcrate.modelfiles.hdf5_reading import Cursor, Hdf5Bytes, Span
 from modelcrate_layers.errors import IntegrityError
@@ -113,7 +114,8 @@ class _Walk:
         undefined = (1 << 8 * offsets) - 1
         if base != start or end > size:
             raise IntegrityError("is cut short, or its end is not where it says")
-        if end < size:
+        file.seek(end)
+        if not ByteReader(file).ends_in_padding():
             raise IntegrityError(f"has {size - end} bytes behind its end")
         more = [other] if version >= 2 and other != undefined else []
         return cls(Hdf5Bytes(file, start, size, offsets, lengths), [root, *more])

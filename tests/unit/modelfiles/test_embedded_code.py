@@ -126,6 +126,7 @@ OUTSIDE = "/etc/passwd"
         (hdf5_files.hdf5(hdf5_files.hard_link(9)), Verdict.UNKNOWN, "no object header"),
         (hdf5_files.hdf5(hdf5_files.hard_link(1 << 40)), Verdict.UNKNOWN, "leads out"),
         (hdf5_files.hdf5((0x44, b"")), Verdict.UNKNOWN, "unknown type 68"),
+        (hdf5_files.hdf5() + b"\r\n\0", Verdict.SAFE, ""),
         (hdf5_files.hdf5() + b"x", Verdict.UNKNOWN, "1 bytes behind its end"),
         (hdf5_files.hdf5(CONFIGURED)[:-3], Verdict.UNKNOWN, "cut short"),
     ],

@@ -39,8 +39,9 @@ _CALLED: Mapping[str, str] = {
     "per_channel_affine qint8 quint8 qint32 quint4x2 quint2x4 float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu "
     "float4_e2m1fn_x2 bcomplex32 int1 int2 int3 int4 int5 int6 int7 uint1 uint2 uint3 uint4 uint5 uint6 uint7",
     "torch._utils": "_rebuild_tensor _rebuild_tensor_v2 _rebuild_tensor_v3 _rebuild_parameter _rebuild_parameter_with_state "
-    "_rebuild_qtensor _rebuild_sparse_tensor _rebuild_device_tensor_from_numpy _rebuild_meta_tensor_no_storage",
+    "_rebuild_qtensor _rebuild_sparse_tensor _rebuild_device_tensor_from_numpy _rebuild_meta_tensor_no_storage _rebuild_nested_tensor",
     "torch._tensor": "_rebuild_from_type_v2 Tensor",
+    "torch.nested._internal.nested_tensor": "_rebuild_njt",
     "torch.serialization": "_get_layout",
     "transformers.trainer_utils": "IntervalStrategy EvaluationStrategy SaveStrategy HubStrategy SchedulerType FSDPOption",
     "transformers.training_args": "OptimizerNames ParallelMode",
@@ -56,6 +57,8 @@ _MADE: Mapping[str, str] = {
     "BoolStorage ComplexFloatStorage ComplexDoubleStorage QInt8Storage QUInt8Storage QInt32Storage QUInt4x2Storage QUInt2x4Storage",
     "torch.storage": "UntypedStorage TypedStorage",
     "torch.nn.parameter": "Parameter Buffer",
+    "torch.nested._internal.nested_tensor": "NestedTensor",
+    "torch._dynamo.decorators": "_DimRange",
     "numpy.matrixlib.defmatrix": "matrix",
     "statsmodels.base.data": "ModelData PandasData",
     "transformers.training_args": "TrainingArguments",
