@@ -32,6 +32,37 @@ def _any_of(texts: tuple[bytes, ...]) -> bytes:
     return b"(?:%b)" % b"|".join(map(re.escape, texts))
 
 
+def _near(words: tuple[bytes, ...], key: bytes) -> bytes:
+    """Returns the pattern of a key whose form is not sure: a word of its maker's stands before it or behind it."""
+    word, alone = _any_of(words), _WORD + key + _END
+    return rb"%b[^\0]{0,200}?%b|%b[^\0]{0,200}?%b" % (word, alone, alone, word)
+
+
+def _variable(name: str) -> tuple[bytes, ...]:
+    """Returns how a variable or a setting for a maker's key is spelled."""
+    return tuple(each.encode() for each in (f"{name}_api_key", f"{name}_api_key".upper()))
+
+
+def _in_variable(names: tuple[bytes, ...], key: bytes) -> bytes:
+    """Returns the pattern of a key that has no form of its own: it counts by the variable that it is given to."""
+    return _any_of(names) + rb"[\"']?\]?\s*[:=,]\s*[\"']?" + key + rb"(?![A-Za-z0-9_./+-])"
+
+
+_BY_VARIABLE = (
+    ("Mistral's", "mistral", rb"[A-Za-z0-9]{32}"),
+    ("AssemblyAI's", "assemblyai", rb"[0-9a-f]{32}"),
+    ("Cohere's", "cohere", rb"[A-Za-z0-9]{40}"),
+    ("Deepgram's", "deepgram", rb"[0-9a-f]{40}"),
+    ("Weights & Biases'", "wandb", rb"[0-9a-f]{40}"),
+    ("Alibaba Cloud's", "dashscope", rb"sk-[0-9a-f]{32}"),
+    ("Moonshot's", "moonshot", rb"sk-[A-Za-z0-9]{48}"),
+    ("Voyage's", "voyage", rb"pa-[A-Za-z0-9_-]{43}"),
+    ("Fireworks'", "fireworks", rb"fw_[A-Za-z0-9]{22,24}"),
+)
+"""Makers of models, the names of their variables, and what their keys look like, which other texts do as well."""
+
+_DEEPSEEK = (*_spelled("deepseek"), b"DeepSeek")
+_ELEVENLABS = (*_spelled("elevenlabs"), b"ElevenLabs", b"xi-api-key")
 _SECRET_ACCESS = tuple(
     dict.fromkeys(each for between in ("", "_", "-") for each in _spelled("secret", between, "access"))
 )
@@ -148,6 +179,9 @@ FORMS: tuple[Form, ...] = tuple(
         ("a secret of MongoDB Atlas'", (b"mdb_sa_sk_",), _WORD + rb"mdb_sa_sk_[A-Za-z0-9_-]{40}" + _END),
         ("a token of OpenShift's", (b"sha256~",), _WORD + rb"sha256~[A-Za-z0-9_-]{43}" + _END),
         ("a token of Neon's", (b"napi_",), _WORD + rb"napi_[a-z0-9]{64}" + _END),
+        ("an API key of DeepSeek's", _DEEPSEEK, _near(_DEEPSEEK, rb"sk-[0-9a-f]{32}")),
+        ("an API key of ElevenLabs'", _ELEVENLABS, _near(_ELEVENLABS, rb"sk_[0-9a-f]{48}")),
+        *((f"an API key of {maker}", _variable(name), _in_variable(_variable(name), key)) for maker, name, key in _BY_VARIABLE),
         ("a registry login", (b"\"auth\"", b"\"identitytoken\""), rb"\"(?:auth\"\s*:\s*\"[A-Za-z0-9+/]{8,400}={0,2}|identitytoken\"\s*:\s*\"[^\"\s]{16,4000})\""),
         ("a login in a URL", URL, rb"://(?<=[A-Za-z0-9]://)([^\s/:@\"'<>{}$\\?#]{0,64}):" + _NO_PASSWORD + rb"[^\s/:@\"'<>{}$]{5,128}@(?:[A-Za-z0-9][A-Za-z0-9_.-]{0,252}|\[[0-9a-fA-F:.]{2,45}\])(?=[:/?#\s\"'`,;)\\<\]]|$)"),
         (JWT, (b"eyJ",), _WORD + rb"eyJ[A-Za-z0-9_-]{8,1000}\.eyJ[A-Za-z0-9_-]{4,8000}\.[A-Za-z0-9_-]{32,1000}" + _END),

@@ -120,7 +120,10 @@ _ENDINGS = {
     ".keystore": "a private key",
     ".keytab": "a private key",
 }
-_SUSPECT = (*_PATHS, *_ENDINGS)
+_VALUES = (".tfvars", ".tfvars.json")
+"""How the files with the values of Terraform's variables end. Most have no secret, so they are only warned about."""
+
+_SUSPECT = (*_PATHS, *_ENDINGS, *_VALUES)
 """How a path ends that may name a secret and isn't among the files."""
 
 _EXAMPLES = re.compile(r"(^|[._-])(example|sample|template|dist)($|[._-])")
@@ -147,7 +150,9 @@ def by_name(path: str) -> Secret | None:
         return None  # nearly all of them
     kind = kind or _ENDINGS.get(splitext(name)[1])
     kind = next((kind for ending, kind in _PATHS.items() if whole.endswith(ending)), kind)
-    return Secret(kind) if kind and not _EXAMPLES.search(name) else None
+    if warns := name.endswith(_VALUES):
+        kind = "values of Terraform's variables, which may be secrets,"
+    return Secret(kind, warns=warns) if kind and not _EXAMPLES.search(name) else None
 
 
 def by_content(data: bytes) -> Iterator[Secret]:
