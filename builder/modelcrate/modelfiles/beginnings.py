@@ -69,8 +69,23 @@ MAX_CONFIG = 64 << 20
 _CONFIGURES = (b"class_name", b"chat_template", b"auto_map", b"attn_implementation", b"trust_remote_code", b"_target_")
 """What a configuration has that names code: keys of Keras, Transformers and Hydra."""
 
-_TAGS = re.compile(rb"python/|%TAG\b|![^\s!%]*+%[0-9a-fA-F]")
-"""The tags by which PyYAML makes objects, and how they are hidden: by a short name, or by escapes."""
+_IN_CONFIG = (b"activation_f", b"custom_pipelines", b'"structure"')
+"""The same where a file is called `config.json`: keys of Sentence Transformers and Transformers."""
+
+_PAIRS = ((b"params", b"target"), (b"params", b"pipeline"), (b"backbone", b"head"), (b"stride", b"names"))
+"""The same in YAML, where one word alone says nothing: keys of latent diffusion, pyannote and YOLO."""
+
+ALWAYS_READ = (
+    *("MLmodel", "modules.json", "router_config.json", "wordembedding_config.json", "adapter_config.json"),
+    *("model_index.json", "gluonts-config.json", "predictor.json", "prediction_net.json", "input_transform.json"),
+    *("parameters.json", "settings.json"),
+)
+"""How the names end of configurations that name modules: of MLflow, Sentence Transformers, PEFT, Diffusers, GluonTS and LlamaIndex."""
+
+_TAGS = re.compile(rb"python/|%TAG\b|![^\s!%]*+%[0-9a-fA-F]|!(?:new|name|module|apply|applyref):")
+"""The tags by which PyYAML and HyperPyYAML make objects, and how they are hidden: by a short name, or by escapes."""
+
+_YAML_ESCAPE = re.compile(rb"\\[xuU][0-9a-fA-F]{2}")
 
 _ESCAPE = b"\\u00"
 _HIDDEN_LETTERS = re.compile(re.escape(_ESCAPE) + rb"[4-7]")
@@ -99,7 +114,12 @@ def large_may_have_facts(file: BinaryIO, name: str) -> bool:
 
 def may_configure(name: str) -> bool:
     """Returns whether a file may be a configuration that names code, by its name."""
-    return name.endswith((".json", *YAML)) or is_template(name)
+    return name.endswith((".json", *YAML, *ALWAYS_READ)) or is_template(name)
+
+
+def is_yaml(name: str) -> bool:
+    """Returns whether a file is YAML, by its name."""
+    return name.endswith((*YAML, "MLmodel"))
 
 
 def is_template(name: str) -> bool:
@@ -109,10 +129,16 @@ def is_template(name: str) -> bool:
 
 def may_configure_code(data: bytes, name: str) -> bool:
     """Returns whether a configuration may name code: a model of Keras', a chat template, tags, or letters that are hidden by escapes."""
-    if is_template(name) or any(each in data for each in _CONFIGURES):
+    if is_template(name) or name.endswith(ALWAYS_READ) or any(each in data for each in _CONFIGURES):
         return True
-    if name.endswith(YAML):
-        return _TAGS.search(data) is not None
+    if name.endswith("config.json") and any(each in data for each in _IN_CONFIG):
+        return True
+    if is_yaml(name):
+        return (
+            any(one in data and other in data for one, other in _PAIRS)
+            or _TAGS.search(data) is not None
+            or (b"\\" in data and _YAML_ESCAPE.search(data) is not None)
+        )
     if b"\0" in data[:4]:  # UTF-16 and UTF-32, which Python's reader of JSON knows
         return True
     return _ESCAPE in data and _HIDDEN_LETTERS.search(data) is not None  # the plain text is found far sooner

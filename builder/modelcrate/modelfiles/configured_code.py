@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from urllib.parse import unquote_to_bytes
 
 from modelcrate.modelfiles.beginnings import MAX_CONFIG
 from modelcrate.modelfiles.facts import Verdict
+from modelcrate.modelfiles.named_code import in_names, in_target, is_known, objects_in, texts_in
 from modelcrate.modelfiles.pickle import names
 from modelcrate.modelfiles.pickle.findings import NamedObject, Use
-from modelcrate.modelfiles.pickle.policy import FRAMEWORKS, NEVER, UNSAFE_PACKAGES, rate
+from modelcrate.modelfiles.pickle.policy import FRAMEWORKS, UNSAFE_PACKAGES, rate
+from modelcrate.project.foreign_yaml import documents
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
 
@@ -41,6 +43,9 @@ _MADE_BY_TAG = re.compile(
 )
 """The tags by which PyYAML makes an object, calls something for it, or names it. What has no module is Python's own."""
 
+_HYPER = re.compile(r"!(?:new|name|apply|applyref):([\w.]+)")
+"""The tags by which HyperPyYAML calls something, at once or later."""
+
 _PLAIN_TEXT = re.compile(r"'[\w.+-]*'")
 _NO_EXPRESSION = re.compile(
     r"['\"\\]|__|(?<![0-9])\.|\.(?![0-9])|\b(eval|exec|open|input|compile|getattr|globals|breakpoint|lambda)\b"
@@ -48,24 +53,6 @@ _NO_EXPRESSION = re.compile(
 """What an expression of sizes has, `Symbol('s0', integer=True)`, and what none has: other texts, attributes, functions of Python's own."""
 
 _TARGET = re.compile(rb"_target_[\"']?[ \t]*:[ \t]*[\"']?([\w.]+)")
-_LOADS = re.compile(r"load|read_pickle|get_(class|method|object|static_method)$")
-_HARMLESS = frozenset(
-    {
-        "collections",
-        "dataclasses",
-        "functools",
-        "itertools",
-        "logging",
-        "math",
-        "operator",
-        "random",
-        "re",
-        "statistics",
-        "string",
-    }
-)
-"""What Hydra calls by a name: in YAML, which functions of frameworks run what is in a file, and modules of Python's own with helpers alone."""
-
 _KERNELS = ("_attn_implementation_internal", "_attn_implementation", "attn_implementation")
 """Where a configuration of Transformers names kernels; by the first of them, older versions fetched and ran them unasked (CVE-2026-4372)."""
 
@@ -126,6 +113,13 @@ _READING = [
 """TensorFlow's operators that call Python, write files or send data, and those that read files or may write to one; in TFLite (`Flex`), what its list of
 TensorFlow's operators has of these."""
 
+_PADDLE = {
+    **dict.fromkeys(("save", "save_combine"), (Verdict.UNSAFE, "writes a file")),
+    **dict.fromkeys(("load", "load_combine", "read_file"), (Verdict.UNKNOWN, "reads a file")),
+    **dict.fromkeys(("py_func", "py_layer"), (Verdict.UNKNOWN, "calls a function of the program that loads it")),
+}
+"""Operators of Paddle that act outside of a program, and what they do. Those that call Python take a number, and no name."""
+
 _LAMBDA = ('"Lambda"', '"__lambda__"')
 _HIDDEN, _KERAS = "\\u00", "_tf_keras_"
 """What the configuration of a lambda layer has, beside a graph; how letters are hidden there, and what stands in all that Keras writes."""
@@ -141,7 +135,7 @@ def in_template(text: str, name: str) -> Iterator[tuple[Verdict, str]]:
 
 
 def in_json(values: tuple[object, ...]) -> Iterator[tuple[Verdict, str]]:
-    """Yields verdicts on the readings of a JSON text: chat templates, what Transformers fetches and runs, what Hydra calls."""
+    """Yields verdicts on the readings of a JSON text: chat templates, and what Transformers fetches and runs."""
     for value in objects_in(values):
         for text in texts_in(value.get("chat_template")):
             yield from in_template(text, "the chat template")
@@ -157,37 +151,25 @@ def in_json(values: tuple[object, ...]) -> Iterator[tuple[Verdict, str]]:
                 )
         if value.get("trust_remote_code") is True:
             yield Verdict.UNKNOWN, "trust in code of other repositories (trust_remote_code)"
-        for text in texts_in(value.get("_target_")):
-            yield from _in_target(text)
 
 
-def _in_target(target: str) -> Iterator[tuple[Verdict, str]]:
-    """Yields the verdict on what Hydra calls by a name (`_target_`). What a package of the project has is the project's own affair."""
-    named = NamedObject(*target.rpartition(".")[::2], Use.CALLED)
-    root = target.partition(".")[0]
-    what = f"{target[:80]}, which Hydra calls (_target_)"
-    if rate(named) is Verdict.SAFE:
-        return
-    if _is_known(named):
-        yield Verdict.UNKNOWN if root in _HARMLESS else Verdict.UNSAFE, what
-    elif root in (*FRAMEWORKS, "hydra") and (NEVER.search(named.module) or _LOADS.match(named.name)):
-        yield Verdict.UNKNOWN, what
-
-
-def in_yaml(data: bytes) -> Iterator[tuple[Verdict, str]]:
-    """Yields verdicts on what PyYAML's tags make, and on a model of Keras', as `to_yaml` wrote it and `unsafe_load` read it."""
+def in_yaml(data: bytes, name: str) -> Iterator[tuple[Verdict, str]]:
+    """Yields verdicts on what tags make, on what loaders import and call, and on a model of Keras', as `to_yaml` wrote it and `unsafe_load` read it."""
     if all(re.search(rb"(?m)^%b:\s" % key, data) for key in (b"class_name", b"config")):
         if re.search(rb"class_name:[ \t]*[\"']?Lambda\b", data):
             yield Verdict.UNSAFE, "a Lambda layer in YAML, whose code is in the file"
         else:
             yield Verdict.UNKNOWN, "a model of Keras' in YAML, which is not read"
-    for target in {each.decode() for each in _TARGET.findall(data)}:
-        yield from _in_target(target)
+    yield from in_names(documents(data), name)
+    for target in {each.decode() for each in _TARGET.findall(data)}:  # where the text can't be read as YAML
+        yield from in_target(target, "Hydra calls (_target_)")
     handles = {b"!!": b"tag:yaml.org,2002:"} | dict(_TAG_HANDLE.findall(data))
     for whole, handle, rest in set(_TAG.findall(data)):
         tag = unquote_to_bytes(whole or handles.get(handle, handle) + rest).decode("utf-8", "replace")
         if made := _MADE_BY_TAG.fullmatch(tag):
             yield from _in_tag(made["kind"], made["module"], made["name"])
+        elif made := _HYPER.fullmatch(tag):
+            yield from in_target(made[1], "HyperPyYAML calls (by a tag)")
 
 
 def _in_tag(kind: str, module: str | None, name: str) -> Iterator[tuple[Verdict, str]]:
@@ -197,19 +179,14 @@ def _in_tag(kind: str, module: str | None, name: str) -> Iterator[tuple[Verdict,
     use = {"object": Use.MADE, "name": Use.NAMED, "module": Use.NAMED}.get(kind, Use.CALLED)
     named = NamedObject(module or "builtins", name, use)
     verdict = _rated(named)
-    if verdict is not Verdict.SAFE and (use is not Use.NAMED or _is_known(named)):
+    if verdict is not Verdict.SAFE and (use is not Use.NAMED or is_known(named)):
         yield verdict, f"{named}, by a tag"
-
-
-def _is_known(named: NamedObject) -> bool:
-    root = named.module.partition(".")[0]
-    return root in UNSAFE_PACKAGES or names.is_standard_library(root)
 
 
 def _rated(named: NamedObject) -> Verdict:
     """Returns the verdict on a name in a configuration: what a package of the project has is unknown, even if it is called."""
     verdict = rate(named)
-    known = _is_known(named) or named.module.partition(".")[0] in FRAMEWORKS
+    known = is_known(named) or named.module.partition(".")[0] in FRAMEWORKS
     return verdict if known or verdict is Verdict.SAFE else Verdict.UNKNOWN
 
 
@@ -273,11 +250,25 @@ def in_graph(file: BinaryIO) -> Iterator[tuple[Verdict, str]]:
         yield Verdict.UNSAFE, "a configuration of Keras with letters that are hidden by escapes"
 
 
-def in_text_graph(file: BinaryIO) -> Iterator[tuple[Verdict, str]]:
-    """Yields a verdict on a SavedModel as text, which TensorFlow loads as well, and whose operators may be spelled in many ways."""
+def in_paddle(file: BinaryIO) -> Iterator[tuple[Verdict, str]]:
+    """Yields verdicts on the operators of a program of Paddle's that act outside of it. Such a program has no weights."""
     file.seek(0)
-    if re.search(rb"(?m)^[ \t]*meta_graphs[ \t]*[:{<]", file.read(MAX_CONFIG)):
+    data = file.read(MAX_CONFIG)
+    for name, (verdict, what) in _PADDLE.items():
+        if b"\x1a%c%b" % (len(name), name.encode()) in data:
+            yield verdict, f"the operator {name} of Paddle, which {what}"
+
+
+def in_text_graph(file: BinaryIO) -> Iterator[tuple[Verdict, str]]:
+    """Yields verdicts on what a text of protocol buffers makes its reader run: TensorFlow, whose operators may be spelled in many ways, Caffe, Triton."""
+    file.seek(0)
+    data = file.read(MAX_CONFIG)
+    if re.search(rb"(?m)^[ \t]*meta_graphs[ \t]*[:{<]", data):
         yield Verdict.UNKNOWN, "a graph of TensorFlow as text, which may call Python or write files"
+    if re.search(rb"\bpython_param\b", data):
+        yield Verdict.UNKNOWN, "a layer of Python, whose module Caffe imports (python_param)"
+    if re.search(rb"\bbackend[ \t]*:[ \t]*[\"']python[\"']", data):
+        yield Verdict.UNKNOWN, "a model of Triton's that is Python code (backend)"
 
 
 def in_start(file: BinaryIO) -> Iterator[tuple[Verdict, str]]:
@@ -320,26 +311,3 @@ def in_xml(file: BinaryIO) -> Iterator[tuple[Verdict, str]]:
     file.seek(0)
     if b"<!ENTITY" in file.read(MAX_XML_HEAD).replace(b"\0", b""):
         yield Verdict.UNKNOWN, "entities, which a reader may fetch from files and addresses"
-
-
-def objects_in(root: object) -> Iterator[dict[str, Any]]:
-    """Yields every object of a JSON value, at any depth."""
-    todo = [root]
-    while todo:
-        value = todo.pop()
-        if isinstance(value, (list, tuple)):
-            todo += value
-        elif isinstance(value, dict):
-            todo += value.values()
-            yield value
-
-
-def texts_in(root: object) -> Iterator[str]:
-    """Yields every text of a JSON value, at any depth."""
-    todo = [root]
-    while todo:
-        value = todo.pop()
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, (list, dict)):
-            todo += value.values() if isinstance(value, dict) else value

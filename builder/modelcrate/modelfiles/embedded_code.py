@@ -17,9 +17,9 @@ from typing import BinaryIO, cast
 from modelcrate.modelfiles import hdf5
 from modelcrate.modelfiles.beginnings import (
     MAX_CONFIG,
-    YAML,
     ends_as_zip,
     is_template,
+    is_yaml,
     long_may_configure_code,
     may_configure,
     may_configure_code,
@@ -28,6 +28,7 @@ from modelcrate.modelfiles.configured_code import (
     in_exported,
     in_graph,
     in_json,
+    in_paddle,
     in_paths,
     in_skops,
     in_start,
@@ -38,11 +39,12 @@ from modelcrate.modelfiles.configured_code import (
     json_values,
 )
 from modelcrate.modelfiles.facts import Verdict
-from modelcrate.modelfiles.formats import Format, Sample
+from modelcrate.modelfiles.formats import LIBRARIES, Format, Sample, ending_of
 from modelcrate.modelfiles.gguf import Gguf, unknown_types
 from modelcrate.modelfiles.keras_config import in_keras_config, keras_in_json
+from modelcrate.modelfiles.named_code import in_names, is_code
 from modelcrate.modelfiles.onnx import PYTHON, Onnx, leads_out
-from modelcrate.modelfiles.pickle.containers import Configuration, Found, contents_of
+from modelcrate.modelfiles.pickle.containers import Configuration, Found, Members, contents_of
 from modelcrate.modelfiles.pickle.policy import Judgement, judge
 from modelcrate.modelfiles.pickle.windows import Window
 from modelcrate_layers.content import CHUNK
@@ -63,8 +65,6 @@ _SCRIPT = re.compile(r"(^|/)(code/.*\.py|bytecode\.pkl)$")
 _EXPORTED = re.compile(r"(^|/)(serialized_exported_program|models/[^/]+)\.json$")
 """Where TorchScript is in an archive, for phones as well, and where programs of torch.export are."""
 
-_LIBRARIES = (".so", ".dll", ".dylib", ".pyd")
-
 _LAMBDA = (b'"Lambda"', b'"__lambda__"', b"\\u00")
 """What a Keras configuration in an HDF5 file has that has a lambda layer, or hides a word by escapes."""
 
@@ -78,6 +78,7 @@ _TOO_LONG = Judgement.of_code(
 _SEARCHED: Mapping[str, Callable[[BinaryIO], Iterator[tuple[Verdict, str]]]] = {
     "tensorflow": in_graph,
     "tflite": in_graph,
+    "paddle": in_paddle,
     "pbtxt": in_text_graph,
     "pmml": in_xml,
     "openvino": in_xml,
@@ -123,6 +124,16 @@ def in_onnx(model: Onnx) -> Iterator[Judgement]:
         yield Judgement.of_code(
             Verdict.UNKNOWN, "onnx", *(f"operators of {each}, for which a library is loaded" for each in domains)
         )
+    yield from _in_onnx_notes(model.notes)
+
+
+def _in_onnx_notes(notes: Mapping[str, str | None]) -> Iterator[Judgement]:
+    """Yields verdicts on what YOLO evaluates of the notes in a model that it has exported."""
+    for key, text in notes.items():
+        if text is None:
+            yield Judgement.of_code(Verdict.UNKNOWN, "onnx", f"{key} is too long to be read", unread=True)
+        elif "stride" in notes and is_code(text):
+            yield Judgement.of_code(Verdict.UNSAFE, "onnx", f"{text[:80]!r}, which YOLO evaluates ({key})")
 
 
 def in_gguf(model: Gguf) -> Iterator[Judgement]:
@@ -150,15 +161,15 @@ def in_configuration(data: bytes, name: str) -> Iterator[Judgement]:
         return
     if is_template(name):
         yield from _each("transformers", in_template(data.decode("utf-8", "replace"), name))
-    elif name.endswith(YAML):
-        yield from _each("yaml", in_yaml(data))
+    elif is_yaml(name):
+        yield from _each("yaml", in_yaml(data, name))
     else:
         try:
             values = json_values(data)
         except IntegrityError as fault:
             yield Judgement.of_code(Verdict.UNKNOWN, "json", f"it {fault.what}", unread=True)
             return
-        yield from _each("json", in_json(values))
+        yield from _each("json", (*in_json(values), *in_names(values, name)))
         if keras_in_json(values):
             yield from in_keras_config(values)
 
@@ -171,6 +182,13 @@ def _each(framework: str, found: Iterable[tuple[Verdict, str]]) -> Iterator[Judg
         yield Judgement.of_code(verdict, framework, *sorted(because)[:MAX_NAMED])
 
 
+def in_tar(archive: Members) -> Iterator[Judgement]:
+    """Yields verdicts on programs in a tar that its loaders run: SageMaker's and TorchServe's scripts, machine code."""
+    names = list(archive.names)
+    for each in _in_archive(names, list(filter(_SCRIPT.search, names))):
+        yield replace(each, inner=archive.inner)
+
+
 def in_zip(file: BinaryIO, name: str) -> Iterator[Judgement]:
     """Yields verdicts on a Keras model's configuration and on TorchScript's modules, if the zip has such."""
     with zipfile.ZipFile(file) as archive:
@@ -181,7 +199,7 @@ def in_zip(file: BinaryIO, name: str) -> Iterator[Judgement]:
         if "schema.json" in names:
             yield from _each("skops", in_skops(_member(archive, archive.getinfo("schema.json"))))
         if not name.endswith(".whl"):
-            yield from _in_archive(names)
+            yield from _in_archive(names, [])
         for info in archive.infolist():
             if splitext(info.filename)[1].lower() in (".h5", ".hdf5"):
                 with _seekable(archive, info, file) as member:
@@ -204,14 +222,16 @@ def in_zip(file: BinaryIO, name: str) -> Iterator[Judgement]:
             )
 
 
-def _in_archive(names: list[str]) -> Iterator[Judgement]:
-    """Yields verdicts on programs in a zip that its loaders run: TorchServe's handlers, PyTorch's packages, compiled models."""
-    if libraries := [each for each in names if each.endswith(_LIBRARIES)]:
+def _in_archive(names: list[str], scripts: list[str]) -> Iterator[Judgement]:
+    """Yields verdicts on programs in an archive that its loaders run: `scripts`, TorchServe's handlers, PyTorch's packages, compiled models."""
+    if libraries := [each for each in names if ending_of(each) in LIBRARIES]:
         yield Judgement.of_code(
             Verdict.UNKNOWN, "torch", f"machine code, which a loader may run ({libraries[0][:100]})"
         )
     served = "MAR-INF/MANIFEST.json" in names or any(re.search(r"(^|/)\.data/", each) for each in names)
-    if served and (scripts := [each for each in names if each.endswith(".py") and not _SCRIPT.search(each)]):
+    if served:
+        scripts = scripts + [each for each in names if each.endswith(".py") and not _SCRIPT.search(each)]
+    if scripts:
         yield Judgement.of_code(Verdict.UNKNOWN, "torch", f"Python code, which a loader runs ({scripts[0][:100]})")
 
 

@@ -34,6 +34,11 @@ _PATHS = re.compile(
 )
 """The lines of a path configuration file (`site` in Python's documentation): paths, remarks, and imports, which are run."""
 
+MACHINE_CODE = "machine_code"
+"""The word for libraries and programs."""
+
+LIBRARIES = frozenset({".so", ".dll", ".dylib", ".pyd"})
+
 _WEIGHTS = re.compile(r".*\.safetensors|pytorch_model.*\.bin|.*\.h5")
 _FOLDERS: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"MLmodel"}), "an MLflow model"),
@@ -136,6 +141,20 @@ def _onnx(sample: Sample) -> bool:
     return 0 < len(producer) == length < 64 and producer.isascii() and producer.decode().isprintable()
 
 
+def _thinc(sample: Sample) -> bool:
+    """A map of MessagePack with keys of Thinc's, or where spaCy keeps one: in a file called `model`."""
+    return (
+        sample.name.rpartition("/")[2] == "model"
+        or re.match(rb".{2,4}(nodes|attrs|params|shims)", sample.head) is not None
+    )
+
+
+def _machine_code(sample: Sample) -> bool:
+    """The beginning of a library or a program of Windows is too short to be one for sure; a llamafile begins so on every system."""
+    at = int.from_bytes(sample.head[60:64], "little")
+    return not sample.head.startswith(b"MZ") or sample.head[2:6] == b"qFpD" or sample.head[at : at + 4] == b"PE\0\0"
+
+
 def _torch(sample: Sample) -> bool:
     """A zip that begins with NAME/data.pkl, as torch.save writes it."""
     return sample.head[30 : 30 + int.from_bytes(sample.head[26:28], "little")].endswith(b"/data.pkl")
@@ -182,7 +201,23 @@ FORMATS = (
         endings=frozenset({".cpb"}),
         unread="a graph of TensorFlow in chunks, which may call Python or write files",
     ),
-    Format("pbtxt", "a text of protocol buffers", endings=frozenset({".pbtxt"}), detected=False),
+    Format("pbtxt", "a text of protocol buffers", endings=frozenset({".pbtxt", ".prototxt"}), detected=False),
+    Format(
+        MACHINE_CODE,
+        "machine code",
+        rb"\x7fELF|MZ|[\xce\xcf]\xfa\xed\xfe|\xca\xfe\xba[\xbe\xbf]",
+        LIBRARIES,
+        detected=False,
+        check=_machine_code,
+        unread="machine code, which a loader may run",
+    ),
+    Format(
+        "thinc",
+        "a model of Thinc's",
+        rb"(?:[\x81-\x8f]|\xde..|\xdf.{4})(?:[\xa0-\xbf]|\xd9.|\xda..|\xdb.{4})",
+        detected=False,
+        check=_thinc,
+    ),
     Format(
         "tensorrt",
         "a TensorRT engine",

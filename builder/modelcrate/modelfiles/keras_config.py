@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from modelcrate.modelfiles.configured_code import objects_in
 from modelcrate.modelfiles.facts import Verdict
+from modelcrate.modelfiles.named_code import objects_in
 from modelcrate.modelfiles.onnx import leads_out
 from modelcrate.modelfiles.pickle.findings import NamedObject, Use
 from modelcrate.modelfiles.pickle.policy import Judgement, rate

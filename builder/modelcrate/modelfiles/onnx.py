@@ -36,6 +36,12 @@ MAX_GRAPHS = 64
 MAX_TEXT = 4096
 """Bytes of a name, a domain or a path."""
 
+MAX_NOTE = 1 << 20
+"""Bytes of a note that YOLO evaluates: the names of what it finds."""
+
+NOTES = frozenset({"names", "imgsz", "kpt_shape", "stride"})
+"""What YOLO reads of the notes in a model (`metadata_props`). It evaluates some of them."""
+
 MAX_OPERATORS = 10_000
 """Unusual operators that are kept, and functions that a model defines."""
 
@@ -99,6 +105,9 @@ class Onnx:
     functions: set[tuple[str, str]] = field(default_factory=set)
     """Operators that the model defines itself by others, which are read as well: domain and name."""
 
+    notes: dict[str, str | None] = field(default_factory=dict)
+    """The NOTES of the model; None for one that is too long."""
+
     def facts(self) -> dict[str, Any]:
         """Returns the facts for a report, as JSON values."""
         return {
@@ -134,6 +143,8 @@ def read(file: BinaryIO, size: int) -> Onnx:
             _opset(tape, value, model, budget)
         elif number == 7 and isinstance(value, _Inside):
             _graph(tape, value, model, budget)
+        elif number == 14 and isinstance(value, _Inside):
+            _note(tape, value, model, budget)
         elif number in (20, 25) and isinstance(value, _Inside):
             _training_or_function(tape, value, model, budget, number == 20)
     model.operators -= {each for each in model.functions if each[1] not in PYTHON}
@@ -321,6 +332,20 @@ def _entry(tape: ByteReader, inside: _Inside, budget: _Budget) -> tuple[str, str
         if number in found and isinstance(value, _Inside):
             found[number] = value.text(tape)
     return found[1], found[2]
+
+
+def _note(tape: ByteReader, inside: _Inside, model: Onnx, budget: _Budget) -> None:
+    """Keeps a note. Of one that stands more than once, readers take the last or the first: all of them are told, one behind the other."""
+    key, text, whole = "", "", True
+    for number, value in _fields(tape, inside.end, budget):
+        if number not in (1, 2) or not isinstance(value, _Inside):
+            continue
+        size = value.end - tape.position
+        data = tape.read(min(size, MAX_NOTE)).decode("utf-8", "replace")
+        key, text, whole = (data, text, whole) if number == 1 else (key, data, size <= MAX_NOTE)
+    if key in NOTES:
+        before = model.notes.get(key, "")
+        model.notes[key] = f"{before}\n{text}".strip() if whole and before is not None else None
 
 
 def _port(tape: ByteReader, inside: _Inside, budget: _Budget) -> Port:

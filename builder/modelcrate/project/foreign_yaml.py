@@ -47,6 +47,46 @@ def load_yaml(data: bytes, where: str, limit: int = MAX_BYTES) -> Any:
         ) from None
 
 
+def documents(data: bytes, limit: int = MAX_BYTES) -> tuple[Any, ...]:
+    """Returns the documents of a YAML text as lists, dicts, texts, truth values and nothing (None), whatever their tags say.
+
+    What an alias names is there once, and may hold itself. Nothing is returned for more than `limit` bytes, and for what is not YAML.
+    """
+    import yaml
+
+    if len(data) > limit:
+        return ()
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return tuple(_plain(node, {}) for node in yaml.compose_all(data, Loader=loader))
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return ()
+
+
+def _plain(node: Any, known: dict[int, Any]) -> Any:
+    """Returns a node as plain data. `known` are the collections that were met before, by their nodes."""
+    if id(node) in known:
+        return known[id(node)]
+    if node.id == "scalar":
+        if node.tag.endswith(":null"):
+            return None
+        return node.value.lower() in ("true", "yes", "on") if node.tag.endswith(":bool") else node.value
+    if node.id == "sequence":
+        items = known[id(node)] = []
+        items += [_plain(each, known) for each in node.value]
+        return items
+    found = known[id(node)] = {}
+    for key, value in node.value:
+        plain = _plain(value, known)
+        if key.id == "scalar" and key.value != "<<":
+            found[key.value] = plain
+            continue
+        merged = [plain] if isinstance(plain, dict) else plain if isinstance(plain, list) else []
+        for each in merged:
+            found |= {name: each[name] for name in each.keys() - found.keys()} if isinstance(each, dict) else {}
+    return found
+
+
 def _line(data: bytes, number: int) -> str:
     return (data.decode("utf-8", "replace").splitlines()[number:] or [""])[0]
 

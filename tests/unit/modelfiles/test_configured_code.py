@@ -12,7 +12,7 @@ from modelcrate.modelfiles import embedded_code
 from modelcrate.modelfiles.facts import Verdict
 from modelcrate.modelfiles.pickle import containers
 from modelcrate.modelfiles.recognition import facts_at_hand, facts_of
-from support.pickles import tarred, zipped
+from support.pickles import calls, tarred, zipped
 from support.waiting import processor_limit
 
 LAMBDA = {
@@ -60,6 +60,49 @@ def exported(expression: str) -> bytes:
     return zipped({"m/models/model.json": json.dumps(sizes).encode(), "m/archive_format": b"pt2"})
 
 
+def mlmodel(loader: str, code: str = "null") -> bytes:
+    return f"flavors:\n  python_function:\n    loader_module: {loader}\n    code: {code}\n".encode()
+
+
+def sentences(module: str) -> bytes:
+    return json.dumps([{"idx": 0, "name": "0", "path": "", "type": module}]).encode()
+
+
+def tgz(files: dict[str, bytes]) -> bytes:
+    return gzip.compress(tarred(files))
+
+
+def packed(value: object) -> bytes:
+    """A small value in MessagePack, with long bytes."""
+    if isinstance(value, dict):
+        return bytes([0x80 + len(value)]) + b"".join(packed(k) + packed(v) for k, v in value.items())
+    if isinstance(value, list):
+        return bytes([0x90 + len(value)]) + b"".join(map(packed, value))
+    if isinstance(value, str):
+        return bytes([0xA0 + len(value)]) + value.encode()
+    assert isinstance(value, bytes)
+    return b"\xc6" + len(value).to_bytes(4, "big") + value
+
+
+def thinc(state: bytes) -> bytes:
+    """A model of spaCy's around one of PyTorch's."""
+    shim = packed({"config": {}, "weights": bytes(40), "state": state})
+    return packed({"nodes": [], "attrs": [], "params": [bytes(range(256))], "shims": [shim]})
+
+
+def field(number: int, data: bytes) -> bytes:
+    return bytes([number << 3 | 2, len(data)]) + data
+
+
+def exported_by_yolo(names: str) -> bytes:
+    """An ONNX model with the notes that YOLO writes."""
+    notes = {"stride": "32", "names": names}
+    metadata = b"".join(field(14, field(1, k.encode()) + field(2, v.encode())) for k, v in notes.items())
+    return b"\x08\x08" + field(8, b"\x10\x11") + metadata
+
+
+YOLO = b"nc: 80\nactivation: %b\nbackbone:\n  [[-1, 1, %b, [64, 6]], [-1, 1, nn.Upsample, [None, 2, nearest]]]\nhead: [[-1, 1, Detect, [nc]]]\n"
+RUNS = b"\"__import__('os').system('x')\""
 ATTACK = "{{ cycler.__init__.__globals__.os }}"
 HONEST = "{% for message in messages %}{{ message['content'] | trim }}{{ '<|__end__|>'[2:] if loop.last }}{% endfor %}".replace(
     "__", ""
@@ -166,6 +209,25 @@ UNSAFE = {
         "c.yaml",
         b"%TAG !e! tag:yaml.org,2002:python/object/apply:\n---\n[!e!builtins.eval [x]]\n",
     ),
+    "a tag of HyperPyYAML's": ("hyperparams.yaml", b"flow: !apply:os.system [x]\n"),
+    "a class of latent diffusion's": ("v1.yaml", b"model:\n  target: subprocess.Popen\n  params: {args: x}\n"),
+    "the same, merged": ("v1.yaml", b"a: &a {target: os.system}\nb:\n  <<: *a\n  params: {command: x}\n"),
+    "a pipeline of pyannote's": ("config.yaml", b"pipeline:\n  name: subprocess.Popen\n  params: {args: x}\n"),
+    "a target in YAML's escapes": ("config.yaml", b'"\\x5ftarget_": os.system\n'),
+    "a target in a value that holds itself": ("config.yaml", b"a: &a [*a, {_target_: os.system}]\n"),
+    "an instance of GluonTS'": ("predictor.json", b'{"__kind__": "instance", "class": "os.system", "args": ["x"]}'),
+    "an object of LlamaIndex'": ("settings.json", b'{"object_constructor": "subprocess.Popen", "object_kwargs": {}}'),
+    "a layer that YOLO evaluates": ("yolov5.yaml", YOLO % (b"nn.SiLU()", RUNS)),
+    "an activation that YOLO evaluates": ("yolov5.yaml", YOLO % (RUNS, b"Conv")),
+    "names that YOLO evaluates": ("metadata.yaml", b"stride: 32\ntask: detect\nnames: %b\n" % RUNS),
+    "names of ONNX that YOLO evaluates": ("m.onnx", exported_by_yolo("__import__('os').system('x')")),
+    "a pickle in a model of spaCy's": ("tagger/model", thinc(calls("os", "system"))),
+    "a pickle in a model of Thinc's": ("anything", thinc(zipped({"m/data.pkl": calls("os", "system")}))),
+    "a zip behind a model of Thinc's": (
+        "anything",
+        thinc(zipped({"m/data.pkl": b"\x80\x02}."})) + zipped({"m/data.pkl": calls("os", "system")}),
+    ),
+    "a program of Paddle's that writes": ("m.pdmodel", field(1, field(3, b"save_combine"))),
     "skops that calls the system": ("m.skops", schema("os", "system", "FunctionNode")),
 }
 WARNED = {
@@ -177,6 +239,29 @@ WARNED = {
     "kernels of another repository": ("config.json", b'{"attn_implementation": "other/kernels"}'),
     "trust that the model asks for": ("config.json", b'{"detector_config": {"trust_remote_code": true}}'),
     "a target of Hydra's that loads": ("config.yaml", b"a: {_target_: torch.load, f: weights.pt}\n"),
+    "a loader of MLflow's": ("MLmodel", mlmodel("mine.loader")),
+    "the same, hidden": ("m/MLmodel", mlmodel("mine").replace(b"loader_module", b'"\\x6coader_module"')),
+    "code beside a model of MLflow's": ("MLmodel", mlmodel("mlflow.sklearn", "code")),
+    "a module of Sentence Transformers": ("modules.json", sentences("custom_st.Transformer")),
+    "a route of Sentence Transformers": ("1_Asym/config.json", b'{"types": {"q": "mine.Net"}, "structure": {"q": []}}'),
+    "an activation of its own": ("2_Dense/config.json", b'{"in_features": 1, "activation_function": "mine.Run"}'),
+    "a pipeline of its own": ("config.json", b'{"custom_pipelines": {"pair": {"impl": "pair.Pipeline"}}}'),
+    "a library of PEFT's": (
+        "adapter_config.json",
+        b'{"auto_mapping": {"base_model_class": "X", "parent_library": "mine"}}',
+    ),
+    "a core of PEFT's": ("adapter_config.json", b'{"auto_mapping": null, "megatron_core": "mine.core"}'),
+    "a pipeline of Diffusers' own code": ("model_index.json", b'{"_class_name": ["pipeline", "Mine"]}'),
+    "a part of a pipeline": ("model_index.json", b'{"_class_name": "X", "unet": ["my_unet", "UNet"]}'),
+    "code of SageMaker's": ("model.tar.gz", tgz({"code/inference.py": b"x", "m.bin": b"x"})),
+    "a handler of TorchServe in a tar": ("m.tgz", tgz({"MAR-INF/MANIFEST.json": b"{}", "handler.py": b"x"})),
+    "machine code in a tar": ("env.tar.gz", tgz({"lib/a.so": b"x"})),
+    "a library": ("ops", b"\x7fELF" + bytes(80)),
+    "a library of Windows": ("ops.bin", b"MZ" + bytes(58) + b"\x40\0\0\0PE\0\0" + bytes(40)),
+    "a llamafile": ("m.llamafile", b"MZqFpD='\n" + bytes(80)),
+    "a program of Paddle's that calls": ("m.pdmodel", field(1, field(3, b"py_func"))),
+    "a layer of Caffe's in Python": ("deploy.prototxt", b"layer { type: 'Python' python_param { module: 'x' } }"),
+    "a model of Triton's in Python": ("config.pbtxt", b'name: "m"\nbackend: "python"\n'),
     "a helper as a target": ("config.yaml", b"a:\n  _target_: functools.reduce\n"),
     "a program of torch.export": ("m.pt2", exported("Max(1, FloorDiv(Symbol('s0', integer=True), Float('1.5')))")),
     "a graph that reads a dataset": ("saved_model.pb", node(b"TFRecordDatasetV2")),
@@ -218,6 +303,36 @@ SILENT = {
         "config.yaml",
         b"a:\n  _target_: torch.optim.AdamW\nb:\n  _target_: mine.models.Net\nc:\n  _target_: pathlib.Path\n",
     ),
+    "a model of MLflow's": ("MLmodel", mlmodel("mlflow.sklearn")),
+    "modules of Sentence Transformers": ("modules.json", sentences("sentence_transformers.models.Pooling")),
+    "activations": (
+        "config.json",
+        b'{"activation_function": "torch.nn.modules.activation.Tanh", "b": {"activation_fn": "gelu"}}',
+    ),
+    "an adapter": (
+        "adapter_config.json",
+        b'{"auto_mapping": {"base_model_class": "X", "parent_library": "transformers.models.bert"}, "megatron_core": "megatron.core"}',
+    ),
+    "a pipeline of Diffusers": (
+        "model_index.json",
+        b'{"_class_name": "X", "a": ["diffusers", "UNet"], "b": ["stable_diffusion", "S"], "c": [null, null], "d": [1, 2]}',
+    ),
+    "settings of SpeechBrain's": (
+        "hyperparams.yaml",
+        b"a: !new:speechbrain.nnet.linear.Linear {n: !ref <x>}\nb: !name:torch.nn.GELU\n",
+    ),
+    "settings of latent diffusion": (
+        "v1.yaml",
+        b"target: ldm.models.Latent\nparams: {a: {target: torch.nn.Identity, params: {}}}\n",
+    ),
+    "a pipeline of pyannote": ("config.yaml", b"pipeline:\n  name: pyannote.audio.pipelines.X\n  params: {a: 1}\n"),
+    "a model of YOLO": ("yolov5.yaml", YOLO % (b"nn.LeakyReLU(0.1)", b"Conv")),
+    "a dataset of YOLO's": ("data.yaml", b"stride: 32\nnames: {0: 'a (small) dog', 1: cat}\n"),
+    "names of an exported YOLO": ("m.onnx", exported_by_yolo("{0: 'a (small) dog', 1: 'cat'}")),
+    "a model of spaCy's": ("tagger/model", thinc(zipped({"m/data.pkl": b"\x80\x02}."}))),
+    "an archive of a model": ("model.tar.gz", tgz({"m.bin": b"x", "setup.py": b"x"})),
+    "a text": ("notes.txt", b"MZ is how programs of Windows begin, by the name of Mark Zbikowski. " * 2),
+    "a program of Paddle's": ("m.pdmodel", field(1, field(3, b"matmul"))),
     "texts in a template": (
         "chat_template.jinja",
         b"{{ x.split('_', 1)[0] + 'a' + 'b' ~ 'c' }}{{ y.replace('_', ' ') }}{{ '\\n' * 2 }}{{ '-' * 9 }}",
@@ -256,6 +371,18 @@ def test_code_that_a_configuration_names_has_a_verdict(verdict: Verdict, kind: s
     assert found.verdict is verdict
     assert facts_at_hand(data, name) == found
     assert not any(each.unread for each in found.pickles)
+
+
+def test_yaml_that_is_made_to_take_long_is_read_in_a_short_time() -> None:
+    """Each line has the one above ten times, and there are keys of two pairs."""
+    lines = [
+        b"params: pipeline",
+        b"a0: &a0 {target: x}",
+        *(b"a%d: &a%d [%b]" % (n, n, b",".join([b"*a%d" % (n - 1)] * 10)) for n in range(1, 30)),
+    ]
+    with processor_limit(5):
+        facts_at_hand(b"\n".join(lines), "c.yaml")
+        facts_at_hand(b"params: pipeline\na: " + b"[" * 100_000, "c.yaml")
 
 
 @pytest.mark.parametrize("part", [b"python/!<", b"!", b"!a", b"!%41", b"%TAG !a! b\n", b"class_name: \nconfig: \n"])

@@ -334,6 +334,36 @@ def test_a_pickle_in_the_source_folder_is_looked_at(project: Project, tmp_path: 
     assert len(inspect(project, tmp_path).refused) == 1
 
 
+def test_a_library_is_told_beside_a_model_and_not_among_the_sources(project: Project, tmp_path: Path) -> None:
+    """There it is the project's own code, as a script is."""
+    for folder in ("src", "model"):
+        (tmp_path / folder / "ops.so").write_bytes(b"\x7fELF" + bytes(80))
+    (line,) = gate(project, tmp_path)
+    assert "model/ops.so: it may run what is not read here" in line
+    assert "machine code" in line
+
+
+def test_values_of_terraform_are_told_and_examples_are_not(project: Project, tmp_path: Path) -> None:
+    for name in ("prod.auto.tfvars", "example.tfvars"):
+        (tmp_path / "src" / name).write_text('region = "x"\n')
+    (line,) = gate(project, tmp_path)
+    assert "prod.auto.tfvars: would put values of Terraform's variables" in line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "MISTRAL_API_KEY=your_mistral_api_key_here_please",
+        "mistral_api_key = settings.mistral_api_key_of_the_environment",
+        f"deepseek-v3: md5 {'a1' * 16}",
+        f"task-sk-{'a1' * 16}",
+        "WANDB_API_KEY=${WANDB_API_KEY}",
+    ],
+)
+def test_a_makers_name_alone_makes_no_secret(text: str) -> None:
+    assert not secrets_in("a.txt", text.encode())
+
+
 def test_the_models_own_allow_list_counts(project: Project, tmp_path: Path) -> None:
     (tmp_path / "model/other.pkl").write_bytes(made("my.thing", "Model"))
     assert (

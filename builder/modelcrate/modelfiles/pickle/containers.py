@@ -14,7 +14,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeAlias, cast
 
 from modelcrate.modelfiles.beginnings import (
     BARE,
@@ -39,7 +39,8 @@ from modelcrate.modelfiles.beginnings import (
     may_configure_code,
 )
 from modelcrate.modelfiles.byte_reader import PADDING, ByteReader
-from modelcrate.modelfiles.formats import PICKLED, Sample, format_of
+from modelcrate.modelfiles.formats import LIBRARIES, PICKLED, Sample, ending_of, format_of
+from modelcrate.modelfiles.msgpack import states
 from modelcrate.modelfiles.pickle.arrays import npy_array_bytes
 from modelcrate.modelfiles.pickle.findings import NamedObject, PickleFindings, keep_strongest
 from modelcrate.modelfiles.pickle.interpreter import interpret, interpret_plain
@@ -100,8 +101,19 @@ class Configuration:
     """None: more than MAX_CONFIG."""
 
 
-def contents_of(file: BinaryIO, name: str) -> Iterator[Found | Configuration]:
-    """Yields every pickle of a file, which must be seekable, and the configurations in its archives.
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The names of what is in a tar that has programs or libraries."""
+
+    inner: str
+    names: tuple[str, ...]
+
+
+Content: TypeAlias = Found | Configuration | Members
+
+
+def contents_of(file: BinaryIO, name: str) -> Iterator[Content]:
+    """Yields every pickle of a file, which must be seekable, the configurations in its archives, and what its tars have.
 
     What can't be read to its end is a pickle with a fault.
     """
@@ -143,7 +155,7 @@ class _Place:
         return replace(self, file=file, depth=self.depth + 1, seekable=False, member=False)
 
 
-def _within(place: _Place) -> Iterator[Found | Configuration]:
+def _within(place: _Place) -> Iterator[Content]:
     if place.depth > MAX_DEPTH:
         yield place.broken(f"is wrapped more than {MAX_DEPTH} times")
         return
@@ -152,7 +164,9 @@ def _within(place: _Place) -> Iterator[Found | Configuration]:
             yield from _configuration(place)
         head = place.head(HEAD)
         unread = next((what for magic, what in UNREAD if head.startswith(magic)), "")
-        if head.startswith((b"PK\3\4", ZIP_END)) or _ends_as_zip(place):
+        if place.seekable and _is_thinc(place, head):
+            yield from _in_thinc(place)
+        elif head.startswith((b"PK\3\4", ZIP_END)) or _ends_as_zip(place):
             yield from _in_zip(place, head)
         elif unpack := next((unpack for magics, unpack in _UNPACKERS if head.startswith(magics)), None):
             yield from _within(place.unpacked(unpack))
@@ -191,7 +205,24 @@ def _ends_as_zip(place: _Place) -> bool:
     return has_zip_end(tail) and ends_as_zip(_solid(place))
 
 
-def _in_zip(place: _Place, head: bytes) -> Iterator[Found | Configuration]:
+def _is_thinc(place: _Place, head: bytes) -> bool:
+    known = format_of(Sample(place.name, head, len(head)))
+    return known is not None and known.word == "thinc"
+
+
+def _in_thinc(place: _Place) -> Iterator[Content]:
+    """The models of PyTorch's in one of Thinc's. A zip at the file's end is one of them, or else it is read as what it is."""
+    size = place.file.seek(0, io.SEEK_END)
+    found = list(states(place.file, 0, size))
+    for start, length in found:
+        yield from _within(place.window(start, length, "state.pt"))
+    place.file.seek(max(0, size - ZIP_TAIL))
+    mark = max(0, size - ZIP_TAIL) + place.file.read().rfind(ZIP_END)
+    if _ends_as_zip(place) and not any(start <= mark < start + length for start, length in found):
+        yield from _in_zip(place, b"")
+
+
+def _in_zip(place: _Place, head: bytes) -> Iterator[Content]:
     file = _solid(place)
     with zipfile.ZipFile(file) as archive:
         infos = archive.infolist()
@@ -223,7 +254,7 @@ def _in_zip(place: _Place, head: bytes) -> Iterator[Found | Configuration]:
         yield place.broken("has more than one end of a zip, or bytes behind it")
 
 
-def _in_member(place: _Place, info: zipfile.ZipInfo, start: int) -> Iterator[Found | Configuration]:
+def _in_member(place: _Place, info: zipfile.ZipInfo, start: int) -> Iterator[Content]:
     """A member of a zip. One that is encrypted is read as if it weren't: PyTorch ignores the flag."""
     inner = place.window(start, info.compress_size, info.filename or "(no name)")
     if info.flag_bits & 1:
@@ -236,11 +267,15 @@ def _in_member(place: _Place, info: zipfile.ZipInfo, start: int) -> Iterator[Fou
         yield inner.broken(f"is packed by method {info.compress_type}, which is not read")
 
 
-def _in_tar(place: _Place) -> Iterator[Found | Configuration]:
+def _in_tar(place: _Place) -> Iterator[Content]:
     file = _solid(place)
     solid = replace(place, file=file, seekable=True)
+    names = []
     for name, where in list_tar(file):
-        yield from _within(solid.window(where.offset, where.size, name.decode("utf-8", "replace") or "(no name)"))
+        names.append(name.decode("utf-8", "replace") or "(no name)")
+        yield from _within(solid.window(where.offset, where.size, names[-1]))
+    if any(ending_of(each) in (*LIBRARIES, ".py") for each in names):
+        yield Members(place.inner, tuple(names))
     if not ByteReader(file).ends_in_padding():
         yield place.broken("has bytes behind the end of the tar")
 

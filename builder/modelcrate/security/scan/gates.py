@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from modelcrate.modelfiles.beginnings import large_may_have_facts, may_have_facts
 from modelcrate.modelfiles.facts import NO_FACTS, ModelFacts, Verdict
-from modelcrate.modelfiles.formats import LFS_POINTER
+from modelcrate.modelfiles.formats import LFS_POINTER, MACHINE_CODE
 from modelcrate.project.values import Gates
 from modelcrate.security.scan.not_there import find_what_is_not_there
 from modelcrate.security.scan.parts import Findings, GatedFiles, ScanPart
@@ -143,7 +143,9 @@ class _PartCheck:
         """Yields a damaged header, and the findings in pickles and other code."""
         if found.fault:
             yield SourceError(f"{file.name} is damaged: it {found.fault}", where=file.where), "refuse"
-        if found.pickles:
+        if found.pickles and (
+            self.model or found.format != MACHINE_CODE
+        ):  # libraries among the sources are the project's code
             yield from self._pickles(file, found)
         if not (found.pickles and self.gates.allow):  # what one project allows is no fact about the file
             self.facts[file.source] = found
