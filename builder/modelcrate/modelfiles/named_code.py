@@ -65,6 +65,9 @@ _OF_ITS_OWN = ("code", "model_code_path")
 _YOLO_LAYER = re.compile(r"(?:torch\.)?(?:nn\.)?[A-Z]\w*\([\w.,= -]*\)")
 """A call that models of YOLO have evaluated: an activation with its numbers."""
 
+_TRANSFORMS = ("torchaudio.transforms.", "torchaudio.functional.", "torchaudio.models.")
+"""What configurations name of a package that pickles have no need of."""
+
 _LOADS = re.compile(r"load|read_pickle|get_(class|method|object|static_method)$")
 _HARMLESS = frozenset(
     {
@@ -122,7 +125,7 @@ def in_target(target: str, by: str) -> Iterator[tuple[Verdict, str]]:
     named = NamedObject(*target.rpartition(".")[::2], Use.CALLED)
     root = target.partition(".")[0]
     what = f"{target[:80]}, which {by}"
-    if rate(named) is Verdict.SAFE:
+    if rate(named) is Verdict.SAFE or target.startswith(_TRANSFORMS):
         return
     if is_known(named):
         yield Verdict.UNKNOWN if root in _HARMLESS else Verdict.UNSAFE, what

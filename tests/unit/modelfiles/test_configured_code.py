@@ -303,6 +303,7 @@ SILENT = {
         "config.yaml",
         b"a:\n  _target_: torch.optim.AdamW\nb:\n  _target_: mine.models.Net\nc:\n  _target_: pathlib.Path\n",
     ),
+    "a transform of torchaudio's": ("config.yaml", b"a:\n  _target_: torchaudio.transforms.MelSpectrogram\n"),
     "a model of MLflow's": ("MLmodel", mlmodel("mlflow.sklearn")),
     "modules of Sentence Transformers": ("modules.json", sentences("sentence_transformers.models.Pooling")),
     "activations": (
