@@ -22,8 +22,9 @@ def read_ahead(chunks: Iterable[bytes]) -> Iterator[bytes]:
     room, closed = threading.Semaphore(AHEAD), threading.Event()
 
     def take() -> None:
-        source = iter(chunks)
+        source: Iterator[bytes] | None = None
         try:
+            source = iter(chunks)  # which may connect, and fail
             while room.acquire() and not closed.is_set():
                 chunk = next(source, None)
                 ready.put(chunk)
@@ -32,7 +33,7 @@ def read_ahead(chunks: Iterable[bytes]) -> Iterator[bytes]:
         except BaseException as fault:  # it belongs to the one who reads
             ready.put(fault)
         finally:
-            if isinstance(source, Iterator) and (close := getattr(source, "close", None)) is not None:
+            if (close := getattr(source, "close", None)) is not None:
                 close()
 
     thread = threading.Thread(target=take, name="read-ahead", daemon=True)

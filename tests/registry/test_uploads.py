@@ -686,6 +686,25 @@ def test_a_refused_blob_leaves_the_others_to_be_resumed(script: Script, client: 
     assert script.received <= 3 * 900 * KIB + 4 * 64 * KIB
 
 
+@pytest.mark.parametrize(
+    ("status", "message", "hint"),
+    [
+        (
+            403,
+            "adding 1 MiB of storage resource, which when updated to current usage will exceed the configured upper limit of 1 MiB.",
+            "no more room",
+        ),
+        (403, "requested access to the resource is denied", "lack the scope"),
+        (405, "The operation is unsupported.", "read-only"),
+    ],
+)
+def test_what_a_refusal_is_about_is_told(script: Script, client: Client, status: int, message: str, hint: str) -> None:
+    script.plan("POST", "/blobs/uploads/", error(status, "DENIED" if status == 403 else "UNSUPPORTED", message))
+    with pytest.raises(ErrorResponse) as caught:
+        client().push_blob(at(script), Memory(noise(10)))
+    assert hint in caught.value.hint
+
+
 def test_a44_the_minimum_of_a_session_that_a_refused_mount_opened_counts(script: Script, client: Client) -> None:
     script.minimum = 200 * KIB
     registry, blob = client(), Memory(noise(500 * KIB))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
@@ -80,6 +81,10 @@ def _web_page(request: Request, answer: Response, doing: str, host: str) -> Erro
     )
 
 
+_QUOTA = re.compile(r"(?i)quota|storage limit|upper limit of|insufficient storage")
+"""What registries write where a project's room is used up; Harbor and others answer 403, as for a right that lacks."""
+
+
 def _hint(request: Request, answer: Response, now: float | None) -> str:
     codes = {code for code, _ in error_text(answer)}
     host = host_and_port(request.url)
@@ -112,6 +117,8 @@ def _access_hint(request: Request, answer: Response, host: str, now: float | Non
     skew = _skew(answer, now)
     if skew > MAX_SKEW and access:
         return f"this machine's clock and the registry's differ by {skew} seconds, so tokens look expired"
+    if any(_QUOTA.search(message) for _, message in error_text(answer)):
+        return "the registry has no more room for this project: remove old images there, or ask for more"
     if "insufficient_scope" in challenge or answer.status == 403:
         return f"the credentials lack the scope {wanted}" if wanted else "the credentials lack the right for this"
     return (

@@ -34,7 +34,9 @@ class TransferEvents:
                 if self._done.get(f"push {name}", 0) >= SLOW_HASHING:
                     self._emit(Notice(f"waiting for the registry, which hashes {name}"))
             case events.Retrying(where, why, _, _):
-                self._report_once(f"{urlsplit(where.rpartition(' ')[2]).netloc or where}: {why}; trying again")
+                place = urlsplit(where.rpartition(" ")[2]).netloc or where
+                told = why if why.startswith(f"{place} ") else f"{place}: {why}"
+                self._report_once(f"{told}; trying again")
             case events.Resumed(name, offset):
                 self._emit(Notice(f"{name}: the upload continues at byte {offset}"))
             case events.Restarted(name, why):

@@ -34,6 +34,16 @@ def test_a_fault_comes_behind_what_was_read_before_it() -> None:
     assert threads() == []
 
 
+def test_a_source_that_can_not_begin_is_a_fault_too() -> None:
+    class Source:
+        def __iter__(self) -> Iterator[bytes]:
+            raise IntegrityError("has another size")
+
+    with pytest.raises(IntegrityError, match="another size"):
+        list(read_ahead(Source()))
+    assert threads() == []
+
+
 def test_few_chunks_wait_and_a_reader_that_goes_stops_the_source() -> None:
     taken, closed = [], threading.Event()
     full = threading.Event()
