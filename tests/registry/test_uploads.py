@@ -694,7 +694,7 @@ def test_a_refused_blob_leaves_the_others_to_be_resumed(script: Script, client: 
             "adding 1 MiB of storage resource, which when updated to current usage will exceed the configured upper limit of 1 MiB.",
             "no more room",
         ),
-        (403, "requested access to the resource is denied", "lack the scope"),
+        (403, "requested access to the resource is denied", "clock"),
         (405, "The operation is unsupported.", "read-only"),
     ],
 )

@@ -7,6 +7,7 @@ containers tools and Docker; the variables of GitHub's and GitLab's jobs; none. 
 from __future__ import annotations
 
 import base64
+import codecs
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -130,9 +131,14 @@ def _in_variable(environment: Mapping[str, str], source: str, warn: Warn) -> Cre
 
 def _parsed(data: bytes, where: str) -> dict[str, Any]:
     try:
-        return parse_object(data, where) if data.strip() else {}
+        config = parse_object(data.removeprefix(codecs.BOM_UTF8), where) if data.strip() else {}
     except CrateError as fault:
         raise UserError("the file with credentials is not JSON", where=where, why=fault.what[:80]) from None
+    for key in ("auths", "credHelpers"):
+        if not isinstance(config.get(key) or {}, dict):
+            hint = "log in again: modelcrate login HOST"
+            raise UserError(f"{key!r} is no table of registries in the file with credentials", where=where, hint=hint)
+    return config
 
 
 def in_config(
@@ -205,7 +211,9 @@ def _entry(entry: Mapping[str, Any], source: str) -> Credential | None:
 
     name, password = text("username"), text("password")
     if text("auth"):
-        name, password = _decoded(text("auth"), source)
+        name, colon, password = _decoded(text("auth"), source).partition(":")
+        if not (colon or text("identitytoken") or text("registrytoken")):
+            raise _no_auth(source)
     if token := text("identitytoken"):
         return Credential(name, identity_token=token, source=source)
     if token := text("registrytoken"):
@@ -213,14 +221,17 @@ def _entry(entry: Mapping[str, Any], source: str) -> Credential | None:
     return Credential(name, password, source=source) if name and password else None
 
 
-def _decoded(text: str, source: str) -> tuple[str, str]:
+def _decoded(text: str, source: str) -> str:
     try:
-        name, colon, password = base64.b64decode("".join(text.split()), validate=True).decode().partition(":")
+        return base64.b64decode("".join(text.split()), validate=True).decode().rstrip("\0")
     except ValueError:  # of base64, of UTF-8, and for a text that is not ASCII
-        raise UserError(
-            "an 'auth' that is not base64 of user:password", where=source, hint="log in again: modelcrate login HOST"
-        ) from None
-    return name, password.rstrip("\0") if colon else ""
+        raise _no_auth(source) from None
+
+
+def _no_auth(source: str) -> UserError:
+    return UserError(
+        "an 'auth' that is not base64 of user:password", where=source, hint="log in again: modelcrate login HOST"
+    )
 
 
 def _bare(key: str) -> str:

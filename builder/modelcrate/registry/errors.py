@@ -114,11 +114,11 @@ def _access_hint(request: Request, answer: Response, host: str, now: float | Non
     challenge = " ".join(answer.headers.all("WWW-Authenticate"))
     access = request.access if isinstance(request, RegistryRequest) else ()
     wanted = " ".join(map(str, access))
+    if any(_QUOTA.search(message) for _, message in error_text(answer)):
+        return "the registry has no more room for this project: remove old images there, or ask for more"
     skew = _skew(answer, now)
     if skew > MAX_SKEW and access:
         return f"this machine's clock and the registry's differ by {skew} seconds, so tokens look expired"
-    if any(_QUOTA.search(message) for _, message in error_text(answer)):
-        return "the registry has no more room for this project: remove old images there, or ask for more"
     if "insufficient_scope" in challenge or answer.status == 403:
         return f"the credentials lack the scope {wanted}" if wanted else "the credentials lack the right for this"
     return (

@@ -222,6 +222,12 @@ def test_keys_may_be_urls(tmp_path: Path, key: str) -> None:
     assert found.username == "u"
 
 
+def test_a_mark_of_utf_8_is_passed_over(tmp_path: Path) -> None:
+    entry = {"auths": {HOST: {"auth": base64.b64encode(b"u:p").decode()}}}
+    (tmp_path / "auth.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(entry).encode())
+    assert find(HOST, "x", RegistryConfig(auth_file=tmp_path / "auth.json")) is not None
+
+
 def test_a_password_may_hold_colons_and_padding(tmp_path: Path) -> None:
     entry = {"auth": base64.b64encode(b"u:a:b\0\0").decode()}
     found = find(HOST, "x", RegistryConfig(auth_file=write(tmp_path / "auth.json", {"auths": {HOST: entry}})))
@@ -229,14 +235,16 @@ def test_a_password_may_hold_colons_and_padding(tmp_path: Path) -> None:
     assert (found.username, found.password) == ("u", "a:b")
 
 
-@pytest.mark.parametrize("auth", ["no base64", "d\u00ff\u4e2d", "/w==", "====", "a"])
+@pytest.mark.parametrize("auth", ["no base64", "d\u00ff\u4e2d", "/w==", "====", "a", "YWJj"])
 def test_an_auth_that_is_not_base64_of_a_text_is_said(tmp_path: Path, auth: str) -> None:
     with pytest.raises(UserError, match="not base64") as raised:
         find(HOST, "x", RegistryConfig(auth_file=write(tmp_path / "auth.json", {"auths": {HOST: {"auth": auth}}})))
     assert "modelcrate login" in raised.value.hint
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"auths": {"registry.example": {"auth": "%%%"}}}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"auths": 7}', '{"credHelpers": "x"}', '{"auths": {"registry.example": {"auth": "%%%"}}}']
+)
 def test_a_broken_file_is_named_and_not_shown(tmp_path: Path, text: str) -> None:
     (tmp_path / "auth.json").write_text(text)
     with pytest.raises(UserError, match=r"auth.json"):
@@ -244,7 +252,7 @@ def test_a_broken_file_is_named_and_not_shown(tmp_path: Path, text: str) -> None
 
 
 @pytest.mark.parametrize(
-    "value", [{"auths": 7}, {"auths": {HOST: 7}}, {"auths": {HOST: {"auth": 7}}}, {"credHelpers": []}, {}]
+    "value", [{"auths": []}, {"auths": {HOST: 7}}, {"auths": {HOST: {"auth": 7}}}, {"credHelpers": []}, {}]
 )
 def test_odd_values_are_no_credentials(tmp_path: Path, value: object) -> None:
     assert find(HOST, "x", RegistryConfig(auth_file=write(tmp_path / "auth.json", value))) is None
