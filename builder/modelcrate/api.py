@@ -268,7 +268,7 @@ def init(
 
     Args:
         folder: The folder with the model, the script and the requirements; None for this one, and with a source for that of its file.
-        source: The configuration: a cog.yaml, bentofile.yaml, Kitfile, config.yaml of Truss, MLmodel, Modelfile, or Azure's YAML.
+        source: The configuration: a cog.yaml, bentofile.yaml, Kitfile, config.yaml of Truss, MLmodel, Modelfile, or Azure's YAML or JSON.
         force: Whether files that exist are replaced.
         workspace: Where `azureml:NAME:VERSION` of Azure's YAML is looked for; empty for the default.
         settings: The configuration of this run; None for that of the environment.

@@ -238,6 +238,62 @@ PARSER qwen
 REQUIRES 0.14.0
 '''
 
+AZURE_V1 = """
+entryScript: score.py
+sourceDirectory: src
+description: sums
+schemaFile: schema.json
+runtime: python
+condaFile: old.yml
+enableGpu: true
+cudaVersion: "9.1"
+extraDockerfileSteps: steps.txt
+baseImage: old
+baseImageRegistry: registry.example
+dependencies: [other.py]
+environment:
+  name: sums
+  version: "1"
+  inferencingStackVersion: latest
+  assetId: null
+  environmentVariables: {LEVEL: high, API_KEY: hidden}
+  python:
+    userManagedDependencies: false
+    interpreterPath: python
+    baseCondaEnvironment: base
+    condaDependenciesFile: null
+    condaDependencies:
+      channels: [conda-forge]
+      dependencies: [python=3.11, {pip: [azureml-defaults, idna==3.10]}]
+  docker:
+    enabled: false
+    baseImage: team/base:1
+    baseDockerfile: null
+    baseImageRegistry: {address: registry.example, username: me, password: hidden}
+    platform: {os: Linux, architecture: arm64}
+    sharedVolumes: true
+    shmSize: 2g
+    arguments: [--init]
+    gpuSupport: false
+  spark: {packages: [a]}
+  databricks: {jarLibraries: [a]}
+"""
+AZURE_V1_AKS = """
+computeType: AKS
+autoScaler: {autoscaleEnabled: true, minReplicas: 1}
+containerResourceRequirements: {cpu: 1, memoryInGB: 0.5}
+keys: {primaryKey: hidden}
+scoringTimeoutMs: 5000
+surplus: 1
+"""
+AZURE_SCORE = """
+def init():
+    pass
+
+
+def run(data):
+    return data
+"""
 FILES: Mapping[str, Mapping[str, str | bytes]] = {
     "cog": {"cog.yaml": COG, "predict.py": PREDICTOR, "factor.txt": "2"},
     "bento": {"bentofile.yaml": BENTO, "service.py": SERVICE},
@@ -247,6 +303,7 @@ FILES: Mapping[str, Mapping[str, str | bytes]] = {
     "truss-engine": {"config.yaml": ENGINE_CONFIG},
     "mlflow": {"MLmodel": MLMODEL, "requirements.txt": "scikit-learn==1.5.0\n", "serving_input_example.json": "{}"},
     "ollama": {"Modelfile": MODELFILE, "tiny.gguf": tiny_gguf()},
+    "azure": {"inference_config.yml": AZURE_V1, "deployment_config_aks.yml": AZURE_V1_AKS, "src/score.py": AZURE_SCORE},
 }
 """By kind: the configuration, which is the first file, and what stands beside it."""
 

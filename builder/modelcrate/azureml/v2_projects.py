@@ -85,7 +85,10 @@ def read_project(file: Path, workspace: WorkspaceBackend, folder: Path | None = 
     _check_whole(project, found)
     routes = (environment.liveness, environment.scoring) if isinstance(environment, V2Environment) else (None, None)
     return V2Project(
-        found, folder, AzureProject(_relative(project, folder), (*made.notices, *notices), made.logins), *routes
+        found,
+        folder,
+        AzureProject(with_relative_paths(project, folder), (*made.notices, *notices), made.logins),
+        *routes,
     )
 
 
@@ -266,7 +269,7 @@ def _check_whole(project: Project, found: V2Deployment) -> None:
         )
 
 
-def _relative(project: Project, folder: Path) -> Project:
+def with_relative_paths(project: Project, folder: Path) -> Project:
     """Returns the project with paths that start from its folder, where a project file allows no others."""
     needs = project.dependencies
     house = needs.wheelhouse

@@ -1,8 +1,8 @@
 """Find the entry script, the dependencies and the models in a folder, and write modelcrate.yaml.
 
 With --from FILE, write it from the configuration of another tool: cog.yaml, bentofile.yaml, Kitfile, Truss's config.yaml, MLmodel, Modelfile,
-or the YAML of Azure's CLI v2 (an online deployment, a model or an environment, with the files it refers to; `azureml:NAME:VERSION` is looked
-for in the workspace). What becomes of each key is listed. Paths of a project can't leave its folder, so without FOLDER the file is written
+the YAML of Azure's CLI v2 (an online deployment, a model or an environment, with the files it refers to; `azureml:NAME:VERSION` is looked
+for in the workspace), or the inferenceconfig.json and deploymentconfig.json of its CLI v1. What becomes of each key is listed. Paths of a project can't leave its folder, so without FOLDER the file is written
 beside FILE, or into the deepest folder that has all of it.
 """
 

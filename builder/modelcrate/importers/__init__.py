@@ -27,7 +27,7 @@ class Format(Protocol):
         """Reads a file of this kind."""
 
 
-_FORMATS = ("cog", "bento", "kitfile", "mlflow", "truss", "modelfile")
+_FORMATS = ("cog", "bento", "kitfile", "mlflow", "truss", "modelfile", "azure_v1")
 """The modules, in the order in which they are asked about a file whose name doesn't say what it is; Azure's YAML comes after them."""
 
 USUAL = "config.yaml"
@@ -35,7 +35,7 @@ USUAL = "config.yaml"
 
 KNOWN = (
     "cog.yaml (Cog), bentofile.yaml or pyproject.toml (BentoML), Kitfile (KitOps), config.yaml (Truss), MLmodel (MLflow), Modelfile (Ollama), "
-    "the YAML of Azure's CLI v2, and Dockerfile (of modelcrate's own -o dockerfile:DIR)"
+    "the YAML of Azure's CLI v2, the inferenceconfig.json of its v1, and Dockerfile (of modelcrate's own -o dockerfile:DIR)"
 )
 """The kinds of files, for messages."""
 

@@ -35,7 +35,7 @@ def load_yaml(data: bytes, where: str, limit: int = MAX_BYTES) -> Any:
         )
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.load(data, Loader=loader)  # noqa: S506 - both loaders are safe ones
+        return yaml.load(_without_tabs(data), Loader=loader)  # noqa: S506 - both loaders are safe ones
     except (yaml.YAMLError, RecursionError, ValueError) as fault:
         mark, problem = getattr(fault, "problem_mark", None), getattr(fault, "problem", None)
         raise UserError(
@@ -87,6 +87,11 @@ def _plain(node: Any, known: dict[int, Any]) -> Any:
     return found
 
 
+def _without_tabs(data: bytes) -> bytes:
+    """Returns JSON without tabs, by which JSON may be indented and YAML may not; any other text as it is."""
+    return data.replace(b"\t", b" ") if data.lstrip().startswith(b"{") else data
+
+
 def _line(data: bytes, number: int) -> str:
     return (data.decode("utf-8", "replace").splitlines()[number:] or [""])[0]
 
@@ -113,7 +118,11 @@ def repeated_keys(data: bytes) -> tuple[str, ...]:
     """Returns the keys that stand twice in one mapping of a YAML text that can be loaded, with their lines; only the last of them counts."""
     import yaml
 
-    found, seen, waiting = [], set[int](), [yaml.compose(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))]
+    found, seen, waiting = (
+        [],
+        set[int](),
+        [yaml.compose(_without_tabs(data), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))],
+    )
     while waiting and len(seen) < _MAX_NODES:
         node = waiting.pop()
         if node is None or id(node) in seen:

@@ -24,6 +24,7 @@ TOOLS = {
     "truss-engine": "Truss",
     "mlflow": "MLflow",
     "ollama": "Ollama",
+    "azure": "Azure Machine Learning",
 }
 
 

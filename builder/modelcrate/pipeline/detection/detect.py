@@ -41,6 +41,10 @@ PYTHONS = ("3.11", "3.13", "3.12", "3.10", "3.14", "3.9")
 OTHER_TOOLS = ("cog.yaml", "bentofile.yaml", "Kitfile", "Modelfile")
 """Configurations of other tools that are known by their names: `init --from` reads them, and nothing else here."""
 
+_AZURES = re.compile(r".*infer.*\.(json|ya?ml)", re.IGNORECASE)
+_AZURES_KEY = b"entryScript"
+"""The inference configuration of Azure's CLI v1, which has any name, in a folder of its own or not: its usual names, and the key that it has to have."""
+
 _SCRIPT = "score.py"
 """What an entry script is called that is written here."""
 
@@ -53,6 +57,20 @@ def detect(folder: Path) -> tuple[Project, tuple[Finding, ...]]:
         SourceError: The folder can't be read.
     """
     files = list_files(folder)
+    others = _other_tools(folder, files)
+    try:
+        project, findings = _detect(folder, files)
+    except UserError as fault:
+        ways = "".join(f"modelcrate init --from {each} makes a project of that file\nor " for each in others)
+        fault.hint = f"{ways}{fault.hint}"
+        raise
+    unread = (
+        Finding("not taken", each, f"modelcrate init --from {each} reads it, and nothing else here") for each in others
+    )
+    return project, (*findings, *unread)
+
+
+def _detect(folder: Path, files: list[Path]) -> tuple[Project, tuple[Finding, ...]]:
     bundles = find_bundles(files)
     loose = [path for path in files if not any(bundle in path.parents for bundle in bundles)]
     scripts = [read_script(folder, path) for path in loose if path.suffix == ".py"]
@@ -81,11 +99,20 @@ def detect(folder: Path) -> tuple[Project, tuple[Finding, ...]]:
     variables = extent.variables(name) if extent is not None else {}
     project = Project(name, entry, models, python=python, dependencies=needs, env=variables)
     found = Finding(f"name {name}", Path(), "the folder's name" if own else "the folder has no name")
-    unread = (
-        Finding("not taken", each, f"modelcrate init --from {each} reads it, and nothing else here")
-        for each in _other_tools(files)
-    )
-    return project, (found, *entry_found, *needs_found, *python_found, *models_found, *unread)
+    return project, (found, *entry_found, *needs_found, *python_found, *models_found)
+
+
+def detect_models(folder: Path, script: Path) -> tuple[tuple[Model, ...], tuple[Finding, ...]]:
+    """Returns the models of a folder whose entry script is known, and what each was taken from.
+
+    Raises:
+        UserError: The files of a model can't be kept together, or there are too many.
+        SourceError: The folder or a model can't be read.
+    """
+    files = list_files(folder)
+    bundles = find_bundles(files)
+    loose = [path for path in files if not any(bundle in path.parents for bundle in bundles)]
+    return add_loaded(folder, script, loose, *find_models(folder, loose, bundles))
 
 
 def refuse_inside_model(project: Project, folder: Path, what: str) -> None:
@@ -126,18 +153,17 @@ def _broken(scripts: Sequence[Script]) -> list[str]:
     return [f"{each.path} can't be parsed: {each.fault}" for each in scripts if each.fault][:3]
 
 
-def _other_tools(files: Sequence[Path]) -> list[Path]:
-    """Returns the configurations of other tools at the top of a folder."""
-    return [each for each in map(Path, OTHER_TOOLS) if each in files]
-
-
-def _of_other_tools(files: Sequence[Path]) -> str:
-    """Returns what to do with the configurations of other tools, as the beginning of a hint."""
-    return "".join(f"modelcrate init --from {each} makes a project of that file\nor " for each in _other_tools(files))
+def _other_tools(folder: Path, files: Sequence[Path]) -> list[Path]:
+    """Returns the configurations of other tools at the top of a folder, and Azure's wherever it is."""
+    azures = [each for each in files if _AZURES.fullmatch(each.name)]
+    return [
+        *(each for each in map(Path, OTHER_TOOLS) if each in files),
+        *(each for each in azures if _AZURES_KEY in read_some(folder / each, MAX_TEXT)),
+    ]
 
 
 def _no_entry(folder: Path, near: list[str], scripts: Sequence[Script], files: Sequence[Path]) -> UserError:
-    hint = f"{_of_other_tools(files)}write one, for instance score.py, or name it in a {FILE_NAME}"
+    hint = f"write one, for instance score.py, or name it in a {FILE_NAME}"
     if apps := sorted((each for each in scripts if each.app), key=lambda each: (not each.start, each.rank, each.path)):
         hint += f"; or start the app itself by a command: {page('commands')}"
         hint += _app_lines(folder, apps[0], files) if apps[0].start else ""
@@ -171,7 +197,7 @@ def _no_single_model(
             f"{len(models)} models and no entry script: {names}",
             where=os.path.abspath(folder),
             why="one model can be served without a script; which of several a request is for, only a script can say",
-            hint=f"{_of_other_tools(files)}write a score.py with init() and run(data), or name one model in a {FILE_NAME}",
+            hint=f"write a score.py with init() and run(data), or name one model in a {FILE_NAME}",
         )
     if not files:
         return UserError(
