@@ -251,7 +251,7 @@ class Environment:
         """Returns the environment of a definition.
 
         Args:
-            facts: What `facts` returned.
+            facts: What `facts` returned, or what the original writes.
             where: The place of the definition, for messages.
 
         Raises:
@@ -265,12 +265,19 @@ class Environment:
         docker, python = facts.get("docker") or {}, facts.get("python") or {}
         environment.docker.base_image = docker.get("baseImage")
         environment.docker.base_dockerfile = docker.get("baseDockerfile")
-        environment.docker.base_image_registry = ContainerRegistry(docker.get("registryAddress"))
+        registry = docker.get("baseImageRegistry") or {"address": docker.get("registryAddress")}
+        environment.docker.base_image_registry = ContainerRegistry(
+            registry.get("address"), registry.get("username"), registry.get("password")
+        )
         environment.docker.platform = DockerImagePlatform.parse(docker.get("platform"))
         environment.python.user_managed_dependencies = bool(python.get("userManagedDependencies"))
         environment.python.interpreter_path = str(python.get("interpreterPath") or "python")
-        conda = python.get("condaSpecification")
-        environment.python.conda_dependencies = CondaDependencies.parse(conda, where) if conda is not None else None
+        environment.spark.packages = list((facts.get("spark") or {}).get("packages") or [])
+        conda, written_out = python.get("condaSpecification"), python.get("condaDependencies")
+        if written_out is not None:
+            environment.python.conda_dependencies = CondaDependencies(_underlying_structure=written_out)
+        else:
+            environment.python.conda_dependencies = CondaDependencies.parse(conda, where) if conda is not None else None
         return environment
 
     def register(self, workspace: Workspace) -> Environment:

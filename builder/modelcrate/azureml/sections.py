@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from modelcrate.azureml.conda_dependencies import CondaDependencies
 from modelcrate.azureml.container_registry import ContainerRegistry
@@ -28,11 +30,13 @@ class DockerImagePlatform:
         return Platform.of({"os": self.os, "architecture": self.architecture})
 
     @classmethod
-    def parse(cls, text: str | None) -> DockerImagePlatform:
-        """Returns the platform of a text such as `linux/arm64`; the default for None."""
-        if not text:
+    def parse(cls, said: str | Mapping[str, Any] | None) -> DockerImagePlatform:
+        """Returns the platform of a text such as `linux/arm64`, or of a mapping, as the original writes it; the default for None."""
+        if not said:
             return cls()
-        platform = Platform.parse(text)
+        if isinstance(said, Mapping):
+            return cls(str(said.get("os") or "Linux"), str(said.get("architecture") or "amd64"))
+        platform = Platform.parse(said)
         return cls(platform.os.capitalize(), platform.architecture)
 
 

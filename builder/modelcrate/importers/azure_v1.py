@@ -222,7 +222,7 @@ def _environment(section: Keys, places: Sequence[Path]) -> Environment | None:
     made.environment_variables = keep_variables(section, "environmentVariables", variables)
     if python is None and docker is None and not variables:
         section.reading.missing.append(
-            f"the packages of the environment {name}, which is in the cloud: az ml environment download -n {name} -d FOLDER writes them"
+            f"the packages of the environment {name}, which is in the cloud: az ml environment download -n {name} -d FOLDER writes them; then dependencies: FOLDER/conda_dependencies.yml"
         )
         return None
     if docker is not None:

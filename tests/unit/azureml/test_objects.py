@@ -135,6 +135,28 @@ def test_environments_are_saved_and_loaded_without_passwords(tmp_path: Path) -> 
     assert Environment.load_from_directory(str(tmp_path / "env")).name == "f"
 
 
+def test_a_definition_that_the_original_saved(tmp_path: Path) -> None:
+    """As azureml-core 1.61 and `az ml environment download` write it."""
+    docker = {
+        "baseImage": "base:1",
+        "baseImageRegistry": {"address": "host.example", "username": None, "password": None},
+        "platform": {"os": "Linux", "architecture": "arm64"},
+    }
+    python = {"userManagedDependencies": False, "interpreterPath": "python", "condaDependenciesFile": None}
+    facts = {"name": "e", "environmentVariables": {"A": "1"}, "python": python, "docker": docker, "r": None}
+    (tmp_path / "azureml_environment.json").write_text(json.dumps({**facts, "spark": {"packages": ["p"]}}))
+    (tmp_path / "conda_dependencies.yml").write_text("dependencies:\n- python=3.11\n- pip:\n  - idna==3.10\n")
+    found = Environment.load_from_directory(str(tmp_path))
+    assert (found.docker.base_image_registry.address, str(found.docker.platform)) == ("host.example", "linux/arm64")
+    assert found.python.conda_dependencies is not None
+    assert found.python.conda_dependencies.pip_packages == ["idna==3.10"]
+    assert found.spark.packages == ["p"]
+    written_out = {**facts, "python": {**python, "condaDependencies": {"dependencies": [{"pip": ["a"]}]}}}
+    needs = Environment.of(written_out, "here").python.conda_dependencies
+    assert needs is not None
+    assert needs.pip_packages == ["a"]
+
+
 def test_environments_from_files_and_images(tmp_path: Path) -> None:
     (tmp_path / "env.yml").write_text(
         "name: x\nchannels: [conda-forge]\ndependencies:\n- python=3.11.4\n- pip:\n  - a==1\n"
