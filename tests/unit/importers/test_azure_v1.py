@@ -95,7 +95,11 @@ def test_what_is_not_there_or_is_no_python(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_project_file_names_the_configuration(tmp_path: Path) -> None:
     top = folder(tmp_path, config___inference_config__yml="entryScript: score.py\n", other___infer__json="{}")
-    assert [str(each.path) for each in detect(top)[1] if each.what == "not taken"] == ["config/inference_config.yml"]
+    schema = "$schema: https://azuremlschemas.azureedge.net/latest/managedOnlineDeployment.schema.json\n"
+    folder(tmp_path, azureml___blue__yml=schema)
+    named = [str(each.path) for each in detect(top)[1] if each.what == "not taken"]
+    assert named == ["azureml/blue.yml", "config/inference_config.yml"]
+    (top / "azureml/blue.yml").unlink()
     folder(tmp_path, a__yml=CONDA, b__yml=CONDA)
     (top / "b.py").write_text(AZURE_SCORE)
     (top / "score.py").rename(top / "a.py")

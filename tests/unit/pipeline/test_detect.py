@@ -15,7 +15,7 @@ from modelcrate.importers import bento, cog, kitfile, modelfile
 from modelcrate.pipeline.checks import check
 from modelcrate.pipeline.detection import detect as detecting
 from modelcrate.pipeline.detection import detect_files
-from modelcrate.pipeline.detection.detect import detect
+from modelcrate.pipeline.detection.detect import detect, write_project
 from modelcrate.project.reading import parse_project, read_project
 from modelcrate.project.values import Dependencies, Entry
 from modelcrate.project.writing import project_text
@@ -122,44 +122,76 @@ def test_no_entry_script_says_what_was_near(tmp_path: Path) -> None:
     assert refused(tmp_path / "other").why == "score.py defines neither init() nor run(data)"
 
 
+FASTAPI = "from fastapi import FastAPI\nimport {}\napp = FastAPI()"
+UVICORN = ("--host", "0.0.0.0", "--port", "8000")
+
+
 @pytest.mark.parametrize(
-    ("name", "text", "lines"),
+    ("path", "text", "argv"),
     [
+        ("api/main.py", FASTAPI.format("os"), ("uvicorn", "api.main:app", *UVICORN)),
+        ("api/main.py", FASTAPI.format("near"), ("uvicorn", "main:app", *UVICORN, "--app-dir", "api")),
+        ("api/main.py", FASTAPI.format("api.near"), ("uvicorn", "api.main:app", *UVICORN)),
+        ("src/api/main.py", FASTAPI.format("api.near"), ("uvicorn", "api.main:app", *UVICORN, "--app-dir", "src")),
+        ("api/main.py", f"from .near import x\n{FASTAPI.format('os')}", ("uvicorn", "api.main:app", *UVICORN)),
+        ("app.py", "import fastapi\nother = fastapi.FastAPI()", ("uvicorn", "app:other", *UVICORN)),
+        ("web.py", "from flask import Flask\napp = Flask(__name__)", ("flask", "--app", "web", "run", *UVICORN)),
+        ("api/web.py", "import flask\nimport near\napp = 1", ("flask", "--app", "api/web.py", "run", *UVICORN)),
+        ("web.py", "import flask\ndef create_app(): ...", ("flask", "--app", "web", "run", *UVICORN)),
+        ("web/__init__.py", "import flask\napp = flask.Flask(__name__)", ("flask", "--app", "web", "run", *UVICORN)),
         (
-            "api__main_py",
-            "from fastapi import FastAPI\napp = FastAPI()",
-            ['command: [uvicorn, "api.main:app", --host, "0.0.0.0", --port, "8000"]', "source: .", "ports: [8000]"],
+            "ui/app.py",
+            "import streamlit as st\nst.title(1)",
+            ("streamlit", "run", "ui/app.py", "--server.port", "8000", "--server.headless", "true"),
         ),
-        (
-            "web_py",
-            "from flask import Flask\napp = Flask(__name__)",
-            ['command: [flask, --app, web, run, --host, "0.0.0.0", --port, "8000"]'],
-        ),
-        ("ui__app_py", "import streamlit as st", ['command: [streamlit, run, ui/app.py, --server.port, "8000"]']),
-        (
-            "web_py",
-            "import flask\ndef create_app(): ...",
-            ['command: [flask, --app, web, run, --host, "0.0.0.0", --port, "8000"]'],
-        ),
-        ("app_py", "import gradio", []),
-        ("my-app_py", "from flask import Flask\napp = Flask(__name__)", []),
-        ("app_py", "from fastapi import FastAPI\nother = FastAPI()", []),
+        ("app.py", "import gradio\ngradio.Interface(print, None, None).launch()", ("python3", "app.py")),
+        ("app.py", "import litserve\nlitserve.LitServer(1).run(port=8000)", ("python3", "app.py")),
     ],
 )
-def test_an_application_is_told_how_it_is_started(tmp_path: Path, name: str, text: str, lines: list[str]) -> None:
-    make(tmp_path, requirements_txt="a\n", _hidden="x", **{name: text})
+def test_an_application_is_started_by_a_command(tmp_path: Path, path: str, text: str, argv: tuple[str, ...]) -> None:
+    make(tmp_path, requirements_txt="a\n", _hidden="x", model_pkl=MODEL)
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).with_name("near.py").write_text("x = 1\n")
+    (tmp_path / path).write_text(text)
+    project, findings = detect(tmp_path)
+    assert project.command is not None
+    assert (project.command.argv, project.command.source) == (argv, Path())
+    assert (project.entry, project.models) == (None, ()), "it finds its models where it looks for them"
+    assert project.dependencies == Dependencies(Path("requirements.txt"))
+    assert findings[1].what == "command"
+    assert read_project(write_project(tmp_path)[0]) == project
+
+
+def test_what_an_application_takes_where_nothing_declares_it(tmp_path: Path) -> None:
+    make(
+        tmp_path,
+        near_py="",
+        app_py="import gradio as gr\nimport PIL, near, azure.x\ngr.Blocks().launch(server_port=7000)",
+    )
+    project, findings = detect(tmp_path)
+    assert project.command is not None
+    assert (project.dependencies.requirements, project.command.ports) == (("gradio", "pillow"), (7000,))
+    assert project.env == {"GRADIO_SERVER_NAME": "0.0.0.0"}
+    assert "nothing declares any" in findings[2].why
+    make(tmp_path, z__main_py=FASTAPI.format("os"))
+    assert "preferred to z/main.py" in detect(tmp_path)[1][1].why
+    make(tmp_path, serve_py=FASTAPI.format("os"))
+    assert detect(tmp_path)[1][1].path == Path("serve.py"), "programs ask it, and app.py is a page for people"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("app_py", "import gradio"),
+        ("my-app_py", "from flask import Flask\napp = Flask(__name__)"),
+        ("app_py", "from fastapi import APIRouter\nrouter = APIRouter()"),
+    ],
+)
+def test_an_application_that_is_not_known_to_start_is_said(tmp_path: Path, name: str, text: str) -> None:
+    make(tmp_path, **{name: text})
     error = refused(tmp_path)
     assert "app of" in error.why
     assert "start the app itself by a command" in error.hint
-    for line in [*lines, "dependencies: requirements.txt"] if lines else ():
-        assert f"\n  {line}" in error.hint
-    assert ("\n" in error.hint) is bool(lines)
-
-
-def test_an_application_that_is_a_package_is_started_by_the_packages_name(tmp_path: Path) -> None:
-    (tmp_path / "web").mkdir()
-    (tmp_path / "web/__init__.py").write_text("from flask import Flask\napp = Flask(__name__)")
-    assert "command: [flask, --app, web, run" in refused(tmp_path).hint
 
 
 def test_the_configuration_of_another_tool_is_named_with_what_reads_it(tmp_path: Path) -> None:
@@ -494,9 +526,9 @@ def test_a_script_that_borrows_its_functions_is_no_rival_of_the_one_that_defines
 
 
 def test_an_app_that_does_not_run_is_said(tmp_path: Path) -> None:
-    make(tmp_path, app_py="from flask import Flask\napp = Flask(__name__)\n", model_pkl=MODEL)
+    make(tmp_path, app_py="import flask\nweb = 1\n", model_pkl=MODEL)
     assert "app.py, an app of Flask, does not run" in detect(tmp_path)[1][1].why
-    make(tmp_path, main_py="from fastapi import FastAPI\napp = FastAPI()\n")
+    make(tmp_path, main_py="from fastapi import FastAPI\nother = 1\n")
     assert "main.py defines neither init() nor run(data): it is an app of FastAPI" in refused(tmp_path).why
 
 

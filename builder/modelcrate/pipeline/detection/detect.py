@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.modelfiles.formats import HEAD_BYTES, Recognised, recognise_folder
+from modelcrate.pipeline.detection.applications import Application, find_applications
 from modelcrate.pipeline.detection.detect_dependencies import find_dependencies
 from modelcrate.pipeline.detection.detect_files import Finding, list_files
 from modelcrate.pipeline.detection.detect_models import (
@@ -41,9 +42,9 @@ PYTHONS = ("3.11", "3.13", "3.12", "3.10", "3.14", "3.9")
 OTHER_TOOLS = ("cog.yaml", "bentofile.yaml", "Kitfile", "Modelfile")
 """Configurations of other tools that are known by their names: `init --from` reads them, and nothing else here."""
 
-_AZURES = re.compile(r".*infer.*\.(json|ya?ml)", re.IGNORECASE)
-_AZURES_KEY = b"entryScript"
-"""The inference configuration of Azure's CLI v1, which has any name, in a folder of its own or not: its usual names, and the key that it has to have."""
+_AZURES = re.compile(r"(?P<v1>.*infer.*\.(json|ya?ml))|.*\.ya?ml", re.IGNORECASE)
+_V1, _V2 = b"entryScript", b"OnlineDeployment.schema.json"
+"""What says that a file is Azure's, by any name and in any folder: a key of the CLI v1's, and the schema of a deployment of the CLI v2."""
 
 _SCRIPT = "score.py"
 """What an entry script is called that is written here."""
@@ -74,10 +75,15 @@ def _detect(folder: Path, files: list[Path]) -> tuple[Project, tuple[Finding, ..
     bundles = find_bundles(files)
     loose = [path for path in files if not any(bundle in path.parents for bundle in bundles)]
     scripts = [read_script(folder, path) for path in loose if path.suffix == ".py"]
-    script, script_found = _script(folder, scripts, loose)
-    whole = (
-        recognise_folder(frozenset(path.name for path in files if path.parent == Path())) if script is None else None
-    )
+    whole = recognise_folder(frozenset(path.name for path in files if path.parent == Path()))
+    if (
+        whole is None
+        and not any(script.serves or script.meant for script in scripts)
+        and (apps := find_applications(scripts))
+    ):
+        return _application_project(folder, files, apps)
+    script, script_found = _script(folder, scripts)
+    whole = whole if script is None else None
     models, models_found = _one_model(folder, whole) if whole is not None else find_models(folder, loose, bundles)
     if script is not None:
         models, models_found = add_loaded(folder, script.path, loose, models, models_found)
@@ -92,14 +98,34 @@ def _detect(folder: Path, files: list[Path]) -> tuple[Project, tuple[Finding, ..
     python, python_found = _python(folder, files)
     inside = whole is not None  # requirements.txt is then the model's own, and its framework reads it
     needs, needs_found = (Dependencies(), ()) if inside else find_dependencies(folder, files, entry)
-    top = Path(os.path.abspath(folder))
-    named = cached_name(top) or top.name
-    own = project_name(named)
-    name = own or "model"
+    name, found = _name(folder)
     variables = extent.variables(name) if extent is not None else {}
     project = Project(name, entry, models, python=python, dependencies=needs, env=variables)
-    found = Finding(f"name {name}", Path(), "the folder's name" if own else "the folder has no name")
     return project, (found, *entry_found, *needs_found, *python_found, *models_found)
+
+
+def _name(folder: Path) -> tuple[str, Finding]:
+    top = Path(os.path.abspath(folder))
+    own = project_name(cached_name(top) or top.name)
+    name = own or "model"
+    return name, Finding(f"name {name}", Path(), "the folder's name" if own else "the folder has no name")
+
+
+def _application_project(
+    folder: Path, files: list[Path], apps: Sequence[Application]
+) -> tuple[Project, tuple[Finding, ...]]:
+    """Returns the project that starts an application of the folder. Its models stay among its sources, where it looks for them."""
+    app, *others = apps
+    name, found = _name(folder)
+    python, python_found = _python(folder, files)
+    needs, needs_found = find_dependencies(folder, files, Entry(app.script.path))
+    if needs == Dependencies():
+        needs = Dependencies(app.packages)
+        needs_found = (Finding(f"dependencies {', '.join(app.packages)}", app.script.path, "nothing declares any"),)
+    also = f"; preferred to {', '.join(str(each.script.path) for each in others[:3])}" if others else ""
+    why = f"an app of {app.script.app}, with the whole folder; modelcrate's own server, which asks a script with init and run or the model alone, is not in the image{also}"
+    project = Project(name, None, python=python, dependencies=needs, env=app.env, command=app.command)
+    return project, (found, Finding("command", app.script.path, why), *needs_found, *python_found)
 
 
 def detect_models(folder: Path, script: Path) -> tuple[tuple[Model, ...], tuple[Finding, ...]]:
@@ -126,14 +152,12 @@ def refuse_inside_model(project: Project, folder: Path, what: str) -> None:
         )
 
 
-def _script(
-    folder: Path, scripts: Sequence[Script], files: Sequence[Path]
-) -> tuple[Script | None, tuple[Finding, ...]]:
+def _script(folder: Path, scripts: Sequence[Script]) -> tuple[Script | None, tuple[Finding, ...]]:
     """Returns the entry script; none where nothing was meant to be one: then the model has to bring its own."""
     serving = sorted((script for script in scripts if script.serves), key=lambda script: (script.rank, script.path))
     if not serving:
         if near := list(almost_entry_scripts(scripts)):
-            raise _no_entry(folder, near, scripts, files)
+            raise _no_entry(folder, near, scripts)
         why = "no Python file defines init and run, so the model decides how it is served"
         apps = [f"{script.path}, an app of {script.app}, does not run" for script in scripts if script.app]
         return None, (Finding("no entry script", Path(), "; ".join([why, *apps[:3], *_broken(scripts)])),)
@@ -155,36 +179,28 @@ def _broken(scripts: Sequence[Script]) -> list[str]:
 
 def _other_tools(folder: Path, files: Sequence[Path]) -> list[Path]:
     """Returns the configurations of other tools at the top of a folder, and Azure's wherever it is."""
-    azures = [each for each in files if _AZURES.fullmatch(each.name)]
+    azures = ((each, _AZURES.fullmatch(each.name)) for each in files)
     return [
         *(each for each in map(Path, OTHER_TOOLS) if each in files),
-        *(each for each in azures if _AZURES_KEY in read_some(folder / each, MAX_TEXT)),
+        *(each for each, named in azures if named and _is_azures(folder / each, named["v1"] is not None)),
     ]
 
 
-def _no_entry(folder: Path, near: list[str], scripts: Sequence[Script], files: Sequence[Path]) -> UserError:
+def _is_azures(path: Path, v1: bool) -> bool:
+    head = read_some(path, HEAD_BYTES)
+    return _V2 in head or (v1 and _V1 in head)
+
+
+def _no_entry(folder: Path, near: list[str], scripts: Sequence[Script]) -> UserError:
     hint = f"write one, for instance score.py, or name it in a {FILE_NAME}"
-    if apps := sorted((each for each in scripts if each.app), key=lambda each: (not each.start, each.rank, each.path)):
+    if any(each.app for each in scripts):
         hint += f"; or start the app itself by a command: {page('commands')}"
-        hint += _app_lines(folder, apps[0], files) if apps[0].start else ""
     return UserError(
         "no entry script: no Python file here defines both init() and run(data)",
         where=os.path.abspath(folder),
         why="\n".join(near),
         hint=hint,
     )
-
-
-def _app_lines(folder: Path, app: Script, files: Sequence[Path]) -> str:
-    """Returns the lines of a project file that starts an app."""
-    try:
-        needs = find_dependencies(folder, files, None)[0]
-    except UserError:
-        needs = Dependencies()
-    declared = needs.pylock or needs.requirements
-    name = project_name(Path(os.path.abspath(folder)).name) or "model"
-    lines = [f"name: {name}", f"command: {app.start}", "source: .", "ports: [8000]"]
-    return "".join(f"\n  {line}" for line in [*lines, *([f"dependencies: {declared}"] if declared else [])])
 
 
 def _no_single_model(
@@ -209,7 +225,7 @@ def _no_single_model(
     apps = [f"{each.path}, an app of {each.app}" for each in scripts if each.app]
     seen = apps or [str(path) for path in files if not path.name.startswith(".")] or list(map(str, files))
     near = [*_broken(scripts), f"and no model, which might do without one; found {', '.join(seen[:5])}"]
-    return _no_entry(folder, near, scripts, files)
+    return _no_entry(folder, near, scripts)
 
 
 def _python(folder: Path, files: list[Path]) -> tuple[str | None, tuple[Finding, ...]]:

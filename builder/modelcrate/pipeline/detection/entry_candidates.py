@@ -6,7 +6,8 @@ import ast
 import codecs
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field, replace
 from pathlib import Path
 
 from modelcrate.project.entry_check import bindings
@@ -34,20 +35,11 @@ _APPS = {
         "Sanic",
         "Starlette",
         "LitServe",
+        "KServe",
         "Dash",
     )
 }
 """Libraries of web applications and servers, by their modules: scripts that use them answer requests, but not through our server."""
-
-_STARTS = {
-    "FastAPI": '[uvicorn, "{module}:app", --host, "0.0.0.0", --port, "8000"]',
-    "Flask": '[flask, --app, {module}, run, --host, "0.0.0.0", --port, "8000"]',
-    "Streamlit": '[streamlit, run, {path}, --server.port, "8000"]',
-}
-"""How such an application is started, as a value of `command`, from the folder of the project."""
-
-_OBJECTS = {"FastAPI": {"app"}, "Flask": {"app", "application", "create_app", "make_app"}}
-"""The names under which the programs that start an application look for it in a script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +47,9 @@ class Script:
     """A Python file: the names it binds at its top, those of them that it imports, the modules it imports.
 
     Of one that can't be parsed, why; and the names `init` and `run`, where its text defines them.
+
+    Of an application also the names at its top that are one, the methods that it calls with the port that they are given (0 for none),
+    and whether it imports relatively, as a module of a package.
     """
 
     path: Path
@@ -62,6 +57,9 @@ class Script:
     borrowed: frozenset[str] = frozenset()
     imports: frozenset[str] = frozenset()
     fault: str = ""
+    apps: tuple[str, ...] = ()
+    calls: Mapping[str, int] = field(default_factory=dict, hash=False)
+    relative: bool = False
 
     @property
     def serves(self) -> bool:
@@ -69,19 +67,14 @@ class Script:
         return not self.fault and {"init", "run"} <= self.names
 
     @property
+    def meant(self) -> bool:
+        """Whether the script can't be parsed, and was meant to be the entry script."""
+        return bool(self.fault) and (bool(self.names) or self.path.name in _NAMES)
+
+    @property
     def app(self) -> str:
         """The library of web applications that the script uses; empty for none."""
         return next((shown for name, shown in _APPS.items() if name in self.imports), "")
-
-    @property
-    def start(self) -> str:
-        """The `command` of a project file that starts the app, where it is known; empty for others."""
-        parts = self.path.with_suffix("").parts
-        module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        wanted = _OBJECTS.get(self.app)
-        if not all(map(str.isidentifier, parts)) or (wanted and wanted.isdisjoint(self.names)):
-            return ""
-        return _STARTS.get(self.app, "").format(module=module, path=self.path)
 
     @property
     def rank(self) -> tuple[int, int, int, int]:
@@ -113,7 +106,29 @@ def read_script(folder: Path, path: Path) -> Script:
         return Script(path, meant, fault="it doesn't parse")
     bound = dict(bindings(tree.body))
     borrowed = (name for name, node in bound.items() if isinstance(node, ast.Import | ast.ImportFrom))
-    return Script(path, frozenset(bound), frozenset(borrowed), frozenset(_imports(tree)))
+    made = Script(path, frozenset(bound), frozenset(borrowed), frozenset(_imports(tree)))
+    if not made.app:
+        return made
+    relative = any(isinstance(node, ast.ImportFrom) and node.level for node in tree.body)
+    return replace(made, apps=tuple(_made(tree, made.app)), calls=dict(_calls(tree)), relative=relative)
+
+
+def _made(tree: ast.Module, kind: str) -> Iterator[str]:
+    """Yields the names to which an application is assigned at the top."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            called = node.value.func
+            if (called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")) == kind:
+                yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+
+
+def _calls(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Yields the methods that are called, with the port that they are given as a number."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            ports = [each.value for each in node.keywords if each.arg in ("port", "server_port")]
+            numbers = (each.value for each in ports if isinstance(each, ast.Constant) and isinstance(each.value, int))
+            yield node.func.attr, next(numbers, 0)
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:
@@ -127,7 +142,7 @@ def _imports(tree: ast.Module) -> Iterator[str]:
 def almost_entry_scripts(scripts: Sequence[Script]) -> Iterator[str]:
     """Yields why the likeliest scripts are none. A script that only trains is not among them, nor a broken one that was meant for something else."""
     for script in sorted(scripts, key=lambda script: (script.rank, script.path))[:5]:
-        if script.fault and (script.names or script.path.name in _NAMES):
+        if script.meant:
             yield f"{script.path} can't be parsed: {script.fault}"
         elif script.names & {"init", "run"}:
             one, other = ("init", "run(data)") if "init" in script.names else ("run", "init()")
