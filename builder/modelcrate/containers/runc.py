@@ -78,7 +78,9 @@ class OciRuntime:
             if _EXEC in reason or any(sign in reason for sign in _MISSING):
                 raise UserError(
                     f"can't start {spec.process.args[0]!r} of the image: {reason.rpartition(': ')[2]}",
-                    hint="name a program that the image has: modelcrate inspect shows its own command",
+                    hint="options of modelcrate run stand before the image, and what is behind it is the program"
+                    if spec.process.args[0].startswith("-")
+                    else "name a program that the image has: modelcrate inspect shows its own command",
                 )
             raise MachineError(reason)
 

@@ -172,6 +172,8 @@ def test_what_an_application_takes_where_nothing_declares_it(tmp_path: Path) -> 
     assert project.command is not None
     assert (project.dependencies.requirements, project.command.ports) == (("gradio", "pillow"), (7000,))
     assert project.env == {"GRADIO_SERVER_NAME": "0.0.0.0"}
+    make(tmp_path, model_pkl=b"csklearn.svm\nSVC\n)R.")
+    assert detect(tmp_path)[0].dependencies.requirements == ("gradio", "pillow", "scikit-learn")
     assert "nothing declares any" in findings[2].why
     make(tmp_path, z__main_py=FASTAPI.format("os"))
     assert "preferred to z/main.py" in detect(tmp_path)[1][1].why

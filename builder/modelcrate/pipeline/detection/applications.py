@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 
@@ -71,8 +71,8 @@ _NAMES = frozenset(
 )
 """What such scripts are usually called."""
 
-_NAMESPACES = frozenset({"azure", "google"})
-"""Modules of many packages, of which a name at the top names none."""
+_OF_NO_PACKAGE = frozenset({"azure", "google", "__main__", "__builtin__", "copy_reg", "__torch__", "?"})
+"""Modules of many packages, of which a name at the top names none, and what pickles name that is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +129,7 @@ def _application(script: Script, scripts: Sequence[Script]) -> Application | Non
 
 def _packages(script: Script, scripts: Sequence[Script], kind: Framework) -> tuple[str, ...]:
     """Returns the packages of a framework, and those by whose names the script imports more."""
-    own = {module_at(each.path, root) for each in scripts for root in script.path.parents}
-    others = script.imports - own - sys.stdlib_module_names - _NAMESPACES
-    return tuple(dict.fromkeys((*kind.packages, *map(proposal, sorted(others)))))
+    return tuple(dict.fromkeys((*kind.packages, *packages_of(script.imports, scripts))))
 
 
 def _root(script: Script, scripts: Sequence[Script]) -> Path:
@@ -141,3 +139,10 @@ def _root(script: Script, scripts: Sequence[Script]) -> Path:
         roots.pop()
     others = [each.path for each in scripts if each.path != script.path]
     return next((root for root in roots if any(module_at(each, root) in script.imports for each in others)), Path())
+
+
+def packages_of(modules: Iterable[str], scripts: Sequence[Script]) -> tuple[str, ...]:
+    """Returns the packages to require for modules, but for those of the project and of Python."""
+    own = {module_at(each.path, root) for each in scripts for root in each.path.parents}
+    others = set(modules) - own - sys.stdlib_module_names - _OF_NO_PACKAGE
+    return tuple(map(proposal, sorted(others)))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.modelfiles.formats import HEAD_BYTES, Recognised, recognise_folder
-from modelcrate.pipeline.detection.applications import Application, find_applications
+from modelcrate.pipeline.detection.applications import Application, find_applications, packages_of
 from modelcrate.pipeline.detection.detect_dependencies import find_dependencies
 from modelcrate.pipeline.detection.detect_files import Finding, list_files
 from modelcrate.pipeline.detection.detect_models import (
@@ -21,6 +21,7 @@ from modelcrate.pipeline.detection.detect_models import (
     find_bundles,
     find_models,
     model_modules,
+    model_versions,
     own_name,
 )
 from modelcrate.pipeline.detection.detect_sources import find_extent
@@ -81,7 +82,7 @@ def _detect(folder: Path, files: list[Path]) -> tuple[Project, tuple[Finding, ..
         and not any(script.serves or script.meant for script in scripts)
         and (apps := find_applications(scripts))
     ):
-        return _application_project(folder, files, apps)
+        return _application_project(folder, files, scripts, apps)
     script, script_found = _script(folder, scripts)
     whole = whole if script is None else None
     models, models_found = _one_model(folder, whole) if whole is not None else find_models(folder, loose, bundles)
@@ -112,16 +113,28 @@ def _name(folder: Path) -> tuple[str, Finding]:
 
 
 def _application_project(
-    folder: Path, files: list[Path], apps: Sequence[Application]
+    folder: Path, files: list[Path], scripts: Sequence[Script], apps: Sequence[Application]
 ) -> tuple[Project, tuple[Finding, ...]]:
-    """Returns the project that starts an application of the folder. Its models stay among its sources, where it looks for them."""
+    """Returns the project that starts an application of the folder. Its models stay among its sources, where it looks for them.
+
+    Raises:
+        UserError: The dependencies can't be told.
+        SourceError: A model is a pointer of Git LFS.
+    """
     app, *others = apps
     name, found = _name(folder)
     python, python_found = _python(folder, files)
     needs, needs_found = find_dependencies(folder, files, Entry(app.script.path))
+    try:
+        models = detect_models(folder, app.script.path)[0]
+    except UserError:  # about names in a project file, in which they are not named
+        models = ()
     if needs == Dependencies():
-        needs = Dependencies(app.packages)
-        needs_found = (Finding(f"dependencies {', '.join(app.packages)}", app.script.path, "nothing declares any"),)
+        packages = dict.fromkeys((*app.packages, *packages_of(model_modules(folder, models), scripts)))
+        versions = model_versions(folder, models)
+        lines = tuple(f"{each}=={versions[each]}" if each in versions else each for each in packages)
+        needs = Dependencies(lines)
+        needs_found = (Finding(f"dependencies {', '.join(lines)}", app.script.path, "nothing declares any"),)
     also = f"; preferred to {', '.join(str(each.script.path) for each in others[:3])}" if others else ""
     why = f"an app of {app.script.app}, with the whole folder; modelcrate's own server, which asks a script with init and run or the model alone, is not in the image{also}"
     project = Project(name, None, python=python, dependencies=needs, env=app.env, command=app.command)

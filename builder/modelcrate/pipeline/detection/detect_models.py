@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelcrate.modelfiles.formats import (
     BESIDE,
@@ -24,6 +25,9 @@ from modelcrate.pipeline.start_check.loaders import MODELS_FOLDER
 from modelcrate.pipeline.start_check.script_names import MODEL_DIR
 from modelcrate.project.values import FILE_NAME, Model, RegisteredModel, model_name
 from modelcrate_layers.errors import SourceError, UserError
+
+if TYPE_CHECKING:
+    from modelcrate.modelfiles.facts import ModelFacts
 
 _NO_COMPANIONS = re.compile(
     r"\..*|(readme|license|changelog|notice)(\..*)?|.*\.(py|ipynb|pyc|log|ya?ml|toml|lock|sh|dvc)", re.IGNORECASE
@@ -118,18 +122,30 @@ def cached_name(path: Path) -> str:
 
 def model_modules(folder: Path, models: Sequence[Model | RegisteredModel]) -> dict[str, Path]:
     """Returns the top modules that the pickles among these models name, each with its model. Nothing is unpickled."""
-    from modelcrate.modelfiles.recognition import facts_of
-
     found: dict[str, Path] = {}
-    for path in (model.path for model in models if isinstance(model, Model)):
-        place = folder / path
-        if not place.is_file() or place.stat().st_size > _MAX_PICKLE:
-            continue
-        with open(place, "rb") as handle:
-            facts = facts_of(handle, path.name, place.stat().st_size)
+    for path, facts in _pickles(folder, models):
         for module in facts.facts.get("modules", ()):
             found.setdefault(str(module), path)
     return found
+
+
+def model_versions(folder: Path, models: Sequence[Model | RegisteredModel]) -> dict[str, str]:
+    """Returns the versions of packages that the pickles among these models name."""
+    return {
+        str(name): str(text)
+        for _, facts in _pickles(folder, models)
+        for name, text in facts.facts.get("versions", {}).items()
+    }
+
+
+def _pickles(folder: Path, models: Sequence[Model | RegisteredModel]) -> Iterator[tuple[Path, ModelFacts]]:
+    from modelcrate.modelfiles.recognition import facts_of
+
+    for path in (model.path for model in models if isinstance(model, Model)):
+        place = folder / path
+        if place.is_file() and place.stat().st_size <= _MAX_PICKLE:
+            with open(place, "rb") as handle:
+                yield path, facts_of(handle, path.name, place.stat().st_size)
 
 
 def _with_companions(single: Mapping[Path, Recognised], files: Sequence[Path]) -> dict[Path, Recognised]:
