@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from modelcrate.project import pages
 from modelcrate.project.pages import SITE
 from support.sources import tool
 
@@ -39,6 +40,16 @@ def test_the_page_for_programs_equals_the_pages() -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_pages_that_messages_name_are_there() -> None:
+    named = {
+        name
+        for file in (ROOT / "builder").rglob("*.py")
+        for name in re.findall(r"""\bpage\(['"]([a-z0-9/-]+)['"]\)""", file.read_text())
+    }
+    assert len(named) > 6
+    assert [name for name in named if not Path(pages.page(name)).is_file()] == []
 
 
 def test_the_architecture_names_only_what_is_there() -> None:

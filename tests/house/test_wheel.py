@@ -52,10 +52,16 @@ def test_everything_that_is_needed_is_in_it(names: set[str]) -> None:
     assert sources <= names
 
 
+def test_the_pages_that_messages_name_are_in_it(names: set[str]) -> None:
+    assert {path.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / "docs").rglob("*.md")} <= {
+        name.removeprefix("modelcrate/") for name in names
+    }
+
+
 def test_nothing_of_this_machine_is_in_it(names: set[str]) -> None:
     assert not [name for name in names if name.endswith((".pyc", ".orig", "~")) or "__pycache__" in name]
     assert all(
-        Path(name).suffix in {".py", ".asc", ".css", ".html", ".js", ".typed", ".json", ".txt", ""}
+        Path(name).suffix in {".py", ".asc", ".css", ".html", ".js", ".typed", ".json", ".txt", ".md", ".1", ""}
         for name in names
         if ".dist-info/" not in name and ".data/" not in name
     )

@@ -13,6 +13,7 @@ from modelcrate.config import Config
 from modelcrate.importers import read_configuration
 from modelcrate.importers.azure import as_imported
 from modelcrate.importers.imported import write_imported
+from modelcrate.project.pages import page
 from modelcrate.project.reading import read_project as read_file
 from modelcrate.project.values import Entry, RegisteredModel
 from modelcrate.project.values import Model as FileModel
@@ -59,7 +60,7 @@ def test_the_usual_deployment(tmp_path: Path, ws: Workspace) -> None:
     assert "azureml-inference-server-http is left out" in said
     assert f"the image {azure_yaml.IMAGE} has conda and no packages" in said
     assert found.deployment.not_taken == (
-        "instance_type: Standard_DS3_v2; where it runs decides: https://docs.modelcrate.example/docs/next-steps/kubernetes/",
+        f"instance_type: Standard_DS3_v2; where it runs decides: {page('next-steps/kubernetes')}",
     )
 
 
