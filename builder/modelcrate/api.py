@@ -57,6 +57,7 @@ class Built:
     ) -> None:
         self.receipt, self.settings = receipt, settings
         self._build, self._timeline, self._found = build, timeline, found
+        self._delivered = receipt.outputs
 
     def __repr__(self) -> str:
         from modelcrate.project.byte_sizes import format_size
@@ -90,6 +91,26 @@ class Built:
     def layers(self) -> tuple[ImageLayer, ...]:
         """The layers of the first platform, lowest first."""
         return self.image.images[0].layers
+
+    @property
+    def address(self) -> str:
+        """The address at which the image is: where it was found, else the first place that it was delivered to.
+
+        Raises:
+            UserError: It is nowhere yet, or in a form only that is no image.
+        """
+        from modelcrate.transports.addresses import KINDS
+        from modelcrate.transports.store import KIND as STORE
+
+        if self._found is not None:
+            return self.receipt.name
+        for each in self._delivered:
+            if each.kind in KINDS or each.kind == STORE:
+                return each.target if each.kind == STORE else f"{each.kind}:{each.target}"
+        hint = 'push it or save it before: image.save("store:NAME")'
+        raise UserError(
+            f"the image {self.receipt.name} is nowhere yet, and what is beside an image is there", hint=hint
+        )
 
     def push(self, *references: str, emit: Emit | None = None) -> Receipt:
         """Sends the image to registries, with bills of materials beside it, as `modelcrate build --push` does.
@@ -201,9 +222,13 @@ class Built:
                 "no place is named that the image goes to", hint="name one: HOST/REPOSITORY:TAG, store:NAME"
             )
         with as_session(self.settings, emit) as session:
-            if self._build is None:
-                return session.copy(self.receipt.name, self.image, outputs)
-            return session.deliver(self._build, outputs)
+            done = (
+                session.copy(self.receipt.name, self.image, outputs)
+                if self._build is None
+                else session.deliver(self._build, outputs)
+            )
+        self._delivered += done.outputs
+        return done
 
 
 class Building:
@@ -371,7 +396,7 @@ def build(  # noqa: PLR0913  (each is an option of the command, and is given by 
     cache_from: str | Sequence[str] = (),
     max_size: int | str | None = None,
     max_layer_growth: int | str | None = None,
-    against: str = "",
+    against: Built | str = "",
     test: bool = False,
     variant: str = "",
     settings: Config | None = None,
@@ -392,7 +417,7 @@ def build(  # noqa: PLR0913  (each is an option of the command, and is given by 
         cache_from: Addresses of images whose layers may be taken.
         max_size: The most that the image may have: bytes, or a text such as `2GB`; None: what the project says.
         max_layer_growth: The most by which a layer may be larger than in the image before, likewise.
-        against: The address of the image before; by default what the target has.
+        against: The image before, or its address; by default what the target has.
         test: Whether the image has to pass its golden requests before it is delivered.
         variant: The one that is built alone, or `default` for the project without variants; empty for an index of all.
         settings: The configuration; by default that of the process.
@@ -416,7 +441,7 @@ def build(  # noqa: PLR0913  (each is an option of the command, and is given by 
             attestations=AttestationOptions(sbom, provenance, sources=sources),
             max_size=as_bytes("max_size", max_size),
             max_layer_growth=as_bytes("max_layer_growth", max_layer_growth),
-            against=as_text("against", against),
+            against=as_image("against", against),
             test=test,
         )
         done = session.build(request)
@@ -500,7 +525,7 @@ def run(
     from modelcrate.pipeline.running import ContainerOptions, find_image, start_image
 
     target = image if isinstance(image, Built) else as_address("image", image)
-    config = target.settings if isinstance(target, Built) and settings is None else as_config(settings)
+    config = as_config(settings_of(target, settings))
     more = as_one_of(
         "options", ContainerOptions() if options is None else options, ContainerOptions, "modelcrate.ContainerOptions"
     )
@@ -555,7 +580,7 @@ def predict(
     from modelcrate.pipeline.asking import open_endpoint
 
     body = data if isinstance(data, bytes) else _as_json(data)
-    config = target.settings if isinstance(target, Built) and settings is None else as_config(settings)
+    config = as_config(settings_of(target, settings))
     with as_session(config, emit) as session:
         opened = (
             serve(choose_runnable(target.image.images, variant=variant), config, session.emit)
@@ -575,7 +600,7 @@ def predict(
 
 
 def test(
-    address: str | Path,
+    address: Built | str | Path,
     *,
     project: str | Path | None = None,
     variant: str = "",
@@ -585,7 +610,7 @@ def test(
     """Starts an image, and sends it the golden requests that are beside it; those of the project, where a project is named.
 
     Args:
-        address: The address of the image, or a folder or project file, which is built.
+        address: An image, its address, or a folder or project file, which is built. An image that was just built gets the requests of its project.
         project: A folder, or a project file, whose golden requests are sent instead.
         variant: The variant that is asked, by its name; by default the image that is none.
         settings: The configuration; by default that of the process.
@@ -598,12 +623,18 @@ def test(
         SourceError: There are no golden requests, or no such image.
         CrateError: The image can't be started.
     """
-    from modelcrate.pipeline.asking import run_tests
+    from modelcrate.pipeline.asking import ask_golden, run_tests
+    from modelcrate.pipeline.testing import load_tests
 
-    with as_session(settings, emit) as session:
-        return run_tests(
-            as_address("address", address), session, None if project is None else as_path("project", project), variant
-        )
+    named = None if project is None else as_path("project", project)
+    with as_session(settings_of(address, settings), emit) as session:
+        if isinstance(address, Built) and address._build is not None:
+            request = address._build.prepared.request if named is None else session.read(named)
+            return ask_golden(
+                address.image.images, load_tests(request), session, variant, str(request.folder), "in the project"
+            )
+        target = address.address if isinstance(address, Built) else as_address("address", address)
+        return run_tests(target, session, named, variant)
 
 
 def as_bytes(name: str, value: int | str | None) -> int | None:
@@ -624,6 +655,20 @@ def as_bytes(name: str, value: int | str | None) -> int | None:
 def as_address(name: str, value: object) -> str:
     """Returns what names an image or a project: an address, a URL, or a path."""
     return value if isinstance(value, str) else str(as_path(name, value))
+
+
+def as_image(name: str, value: Built | str) -> str:
+    """Returns the address of an image.
+
+    Raises:
+        UserError: It is neither an address nor an image, or the image is nowhere yet.
+    """
+    return value.address if isinstance(value, Built) else as_text(name, value)
+
+
+def settings_of(image: object, settings: Config | None) -> Config | None:
+    """Returns the configuration that was given, else that of an image, else none."""
+    return image.settings if settings is None and isinstance(image, Built) else settings
 
 
 def as_config(value: Config | None) -> Config:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate.api import Built, as_bytes, as_session
+from modelcrate.api import Built, as_bytes, as_image, as_session, settings_of
 from modelcrate.arguments import as_path, as_paths, as_text, as_texts
 from modelcrate.config import Config
 from modelcrate.events import Emit, Notice
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def rebase(
-    image: str,
+    image: Built | str,
     onto: str,
     *,
     variant: str = "",
@@ -39,7 +39,7 @@ def rebase(
     """Puts an image onto another base, after a proof that it runs there, and writes it in its place.
 
     Args:
-        image: The address of the image.
+        image: The image, or its address.
         onto: The address of the new base.
         variant: The variant that is put onto it, or `default`; empty for all that are on the default's base. The others stay.
         output: Where to write it instead, as the command line names outputs.
@@ -60,9 +60,9 @@ def rebase(
     from modelcrate.maintenance.rebase import rebase as put_onto
     from modelcrate.transports.addresses import find, output_for
 
-    address, place = as_text("image", image), as_text("output", output)
+    address, place = as_image("image", image), as_text("output", output)
     target = output_for(address, place)
-    with as_session(settings, emit) as session:
+    with as_session(settings_of(image, settings), emit) as session:
         base = NewBase.at(as_text("onto", onto), session.connections)
         found = find(address, session.connections)
         made = put_onto(
@@ -74,7 +74,7 @@ def rebase(
 
 
 def swap_model(
-    image: str,
+    image: Built | str,
     model: str | Path,
     *,
     name: str = "",
@@ -89,7 +89,7 @@ def swap_model(
     """Gives an image another model, and writes it in its place. The golden requests beside it are asked before that.
 
     Args:
-        image: The address of the image.
+        image: The image, or its address.
         model: A file or folder, or a registered model, NAME:VERSION.
         name: The model that goes, where the image has several: NAME or NAME:VERSION.
         output: Where to write it instead, as the command line names outputs.
@@ -111,10 +111,10 @@ def swap_model(
     from modelcrate.pipeline import swap_model as swapping
     from modelcrate.transports.addresses import find, output_for
 
-    address, place = as_text("image", image), as_text("output", output)
+    address, place = as_image("image", image), as_text("output", output)
     target = output_for(address, place)
     new = model if isinstance(model, Path) else swapping.registered_or_path(as_text("model", model))
-    with as_session(settings, emit) as session:
+    with as_session(settings_of(image, settings), emit) as session:
         found = find(address, session.connections)
         place = _workspace_of(new, workspace, session)
         done = swapping.swap_model(found, new, session, as_text("name", name), place, test)
@@ -178,7 +178,7 @@ def _workspace_of(model: Path | RegisteredModel, address: str, session: Session)
 
 
 def rebuild(
-    image: str,
+    image: Built | str,
     *,
     keys: str | Path | Sequence[str | Path] = (),
     policy: str | Path | None = None,
@@ -188,7 +188,7 @@ def rebuild(
     """Builds an image again from the lock and the sources beside it, and compares. Models are the image's own.
 
     Args:
-        image: The address of the image, which was built with `sources=True`.
+        image: The image, or its address, which was built with `sources=True`.
         keys: Files with public keys; nothing is rebuilt that none of them has signed, nor from sources that none has.
         policy: The file with a policy; nothing is rebuilt that it refuses.
         settings: The configuration; by default that of the process.
@@ -205,19 +205,24 @@ def rebuild(
     from modelcrate.pipeline.rebuild import rebuild_image
     from modelcrate.transports.addresses import find
 
-    address, check = as_text("image", image), _signature_check(keys, policy)
-    with as_session(settings, emit) as session:
+    address, check = as_image("image", image), _signature_check(keys, policy)
+    with as_session(settings_of(image, settings), emit) as session:
         found = find(address, session.connections)
         return rebuild_image(found, session, check(found, address) if check is not None else None)
 
 
 def write_sources(
-    image: str, folder: str | Path, *, digest: str = "", settings: Config | None = None, emit: Emit | None = None
+    image: Built | str,
+    folder: str | Path,
+    *,
+    digest: str = "",
+    settings: Config | None = None,
+    emit: Emit | None = None,
 ) -> Path:
     """Writes the project that an image was made of into a folder: its sources, its lock, and models that were files beside them.
 
     Args:
-        image: The address of the image, which was built with `sources=True`.
+        image: The image, or its address, which was built with `sources=True`.
         folder: A folder that is not there yet, or is empty.
         digest: Which sources are taken, where several are beside the image: the digest of their artifact.
         settings: The configuration; by default that of the process.
@@ -234,8 +239,8 @@ def write_sources(
     from modelcrate.pipeline.restore import restore_project
     from modelcrate.transports.addresses import find
 
-    address, target = as_text("image", image), as_path("folder", folder)
-    with as_session(settings, emit) as session:
+    address, target = as_image("image", image), as_path("folder", folder)
+    with as_session(settings_of(image, settings), emit) as session:
         return restore_project(
             find(address, session.connections), target, session.config, as_text("digest", digest) if digest else ""
         )
@@ -264,7 +269,7 @@ def take_inventory(*places: str, settings: Config | None = None, emit: Emit | No
 
 def create_bundle(
     path: str | Path,
-    *images: str,
+    *images: Built | str,
     inventory: Inventory | str | Path | None = None,
     split: int | str | None = None,
     additions: str | Sequence[str] = (),
@@ -298,8 +303,8 @@ def create_bundle(
         read_inventory(as_path("inventory", inventory)) if not isinstance(inventory, Inventory | None) else inventory
     )
     target, part = as_path("path", path), as_bytes("split", split)
-    with as_session(settings, emit) as session:
-        wanted = as_texts("images", images)
+    with as_session(settings_of(next(iter(images), None), settings), emit) as session:
+        wanted = tuple(as_image("an item of images", each) for each in images)
         more = Additions.parse(as_texts("additions", additions))
         return create.create_bundle(wanted, target, session.connections, session.emit, known, part, more)
 
@@ -345,7 +350,7 @@ def _signature_check(keys: str | Path | Sequence[str | Path], policy: str | Path
 
 
 def find_outdated(
-    image: str,
+    image: Built | str,
     *,
     advisories: str | Path | Sequence[str | Path] = (),
     platform: str | None = None,
@@ -356,7 +361,7 @@ def find_outdated(
     """Finds out which packages of an image, and whether its base, are behind their sources, and which have known vulnerabilities.
 
     Args:
-        image: The address of the image.
+        image: The image, or its address.
         advisories: Files, or folders of files, with vulnerabilities: in OSV's JSON, or the export of Debian's tracker.
         platform: Which image of an index, such as `linux/arm64`; by default the only one.
         variant: Which of them, by the name of a variant.
@@ -378,8 +383,8 @@ def find_outdated(
     from modelcrate.transports.addresses import find
 
     known = read_advisories(as_paths("advisories", advisories))
-    address = as_text("image", image)
+    address = as_image("image", image)
     wanted = None if platform is None else Platform.parse(as_text("platform", platform))
-    with as_session(settings, emit) as session:
+    with as_session(settings_of(image, settings), emit) as session:
         found = find(address, session.connections).image(wanted, variant)
         return outdated.find_outdated(address, found, known, session.connections, datetime.now(UTC), session.emit)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +54,35 @@ def test_an_image_is_found_again(settings: modelcrate.Settings, tmp_path: Path) 
     image.save("store:mine", f"oci-archive:{tmp_path / 'image.tar'}")
     assert modelcrate.find("mine", settings=settings).digest == image.digest
     assert modelcrate.find(f"oci-archive:{tmp_path / 'image.tar'}", settings=settings).id == image.id
+
+
+def test_an_image_goes_to_another_process(settings: modelcrate.Settings, tmp_path: Path) -> None:
+    image = modelcrate.build(served(tmp_path / "project"), settings=settings)
+    there = pickle.loads(pickle.dumps(image))
+    assert (there.digest, repr(there)) == (image.digest, repr(image))
+    there.save("store:there")
+    assert modelcrate.find("there", settings=settings).digest == image.digest
+    assert copy.deepcopy(image).digest == image.digest
+
+
+def test_an_image_stands_for_its_address(settings: modelcrate.Settings, tmp_path: Path) -> None:
+    """Wherever an image is named, the value that `build` and `find` return will do."""
+    image = modelcrate.build(model_only(tmp_path / "project"), settings=settings)
+    with pytest.raises(UserError, match="the image alone is nowhere yet"):
+        modelcrate.find_outdated(image)
+    with pytest.raises(SourceError, match="no golden requests are in the project"):
+        modelcrate.test(image)
+    image.save(f"oci:{tmp_path / 'out'}:1", "store:mine")
+    assert image.address == f"oci:{tmp_path / 'out'}:1"
+    assert modelcrate.find("mine", settings=settings).address == "mine"
+    with pytest.raises(SourceError, match="no golden requests are beside the image"):
+        modelcrate.test(modelcrate.find("mine", settings=settings))
+    with pytest.raises(SourceError, match="no sources"):
+        modelcrate.write_sources(image, tmp_path / "sources")
+    made = modelcrate.create_bundle(tmp_path / "bundle", modelcrate.find("mine", settings=settings))
+    assert made.paths
+    again = modelcrate.build(tmp_path / "project", against=image, max_layer_growth="1kB", settings=settings)
+    assert again.digest == image.digest
 
 
 def test_events_can_be_iterated(settings: modelcrate.Settings, tmp_path: Path) -> None:

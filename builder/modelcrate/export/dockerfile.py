@@ -112,7 +112,7 @@ def _fill(folder: Path, source: Prepared, image: Image, connections: Connections
     digest = _write_base(folder, resolved, base, image, emit) if exported else None
     tars = [*(_write_tars(folder, BASE, base, emit) if exported else ())]
     tars += _write_tars(folder, "dependencies", packages, emit)
-    fetch_packages(source.world, open_fetcher(source.world, connections, emit))
+    fetch_packages(source.world, open_fetcher(source.world, connections))
     _write_wheels(folder, resolved, connections.config.cache)
     _write_conda(folder, resolved, connections.config.cache)
     _write_app(folder, app)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,18 +77,39 @@ def run_tests(
     if (own := project_of(address, session.config)) is not None:
         project = project or own
         request = session.read(own).for_variant(variant or DEFAULT_VARIANT)
-        image: Image = choose_runnable(session.build(request).receipt.image.images, variant=variant)
-        tests: tuple[GoldenRequest, ...] = load_tests(session.read(project))
-    else:
-        found = find(address, session.connections)
-        image = choose_runnable(found.read().images, variant=variant)
-        tests = load_tests(session.read(project)) if project is not None else read_artifacts(found, image)
+        images = session.build(request).receipt.image.images
+        return ask_golden(images, load_tests(session.read(project)), session, variant, str(project), "in the project")
+    found = find(address, session.connections)
+    images = found.read().images
+    if project is not None:
+        return ask_golden(images, load_tests(session.read(project)), session, variant, str(project), "in the project")
+    beside = read_artifacts(found, choose_runnable(images, variant=variant))
+    return ask_golden(images, beside, session, variant, address, "beside the image")
+
+
+def ask_golden(
+    images: Sequence[Image], tests: Sequence[GoldenRequest], session: Session, variant: str, where: str, beside: str
+) -> tuple[GoldenVerdict, ...]:
+    """Starts one of some images, and sends it golden requests.
+
+    Args:
+        images: The images.
+        tests: The requests.
+        session: It is open.
+        variant: The name of a variant; empty for the default.
+        where: The place at which the requests were looked for, for messages.
+        beside: The same in words.
+
+    Raises:
+        SourceError: There are no golden requests.
+        MachineError: This machine can't start the image.
+    """
+    image = choose_runnable(images, variant=variant)
     if not tests:
-        beside = "in the project" if project is not None else "beside the image"
         raise SourceError(
             f"no golden requests are {beside}",
-            where=str(project or address),
+            where=where,
             hint="a project names them under tests:, and a build puts them beside its image",
         )
-    with serve(image, session.config, session.emit) as where:
-        return tuple(run_golden(where, tests))
+    with serve(image, session.config, session.emit) as server:
+        return tuple(run_golden(server, tests))

@@ -143,7 +143,7 @@ def local_server(prepared: Prepared, session: Session, port: int | None) -> Iter
         port = _port_of(command, port)
     elif port is None:
         port = contract(project.contracts[0]).port
-    fetcher = open_fetcher(prepared.world, session.connections, session.emit)
+    fetcher = open_fetcher(prepared.world, session.connections)
     places = session.config.home / "environments"
     environment = make_environment(resolved, fetcher, places) if command is None or resolved.pins.wheels else None
     with scratch_folder() as root:

@@ -240,7 +240,7 @@ class Session:
         first = prepared.plans[0]
         models = [each for each in first.layers if each.role == "model"]
         plan = Plan(first.platform, (), tuple(measured_models(prepared.files, models)))
-        fetcher = open_fetcher(prepared.world, self.connections, self.emit)
+        fetcher = open_fetcher(prepared.world, self.connections)
         (layers,) = self._packer(prepared, fetcher.supply, DEFAULT_TARGETS).pack([plan])
         return layers
 
@@ -251,7 +251,7 @@ class Session:
 
     def _pack(self, prepared: Prepared, targets: PackTargets) -> list[tuple[ImageLayer, ...]]:
         """Makes the layers that are not known yet, for each image. A layer of several images is made once."""
-        fetchers = [open_fetcher(each.world, self.connections, self.emit) for each in prepared.every]
+        fetchers = [open_fetcher(each.world, self.connections) for each in prepared.every]
         checks: list[Callable[[], None]] = []
         for each, fetcher in zip(prepared.every, fetchers, strict=True):
             if not self._were_checked(each):

@@ -57,7 +57,7 @@ def _fetch(project: Project, folder: Path, lock: Lock, connections: Connections,
     if project.served_by_model:  # its script is generated, and the packages are for that
         project = replace(project, entry=Entry(Path("score.py")))
     world = resolve(project, folder, connections, datetime.now(UTC), lock, emit)
-    fetcher = open_fetcher(world, connections, emit)
+    fetcher = open_fetcher(world, connections)
     for each in world.platforms:
         for kind in (*each.below.kinds, *each.dependencies):
             fetcher.supply(kind)

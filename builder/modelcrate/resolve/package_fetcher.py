@@ -8,7 +8,7 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from modelcrate.events import Emit, Notice, ignore_event
+from modelcrate.events import Notice
 from modelcrate.project.values import DebianBase, Project
 from modelcrate.resolve.declared import Declaration
 from modelcrate.resolve.lock import FILE_NAME
@@ -128,7 +128,6 @@ class PackageFetcher:
 
     sources: Sources
     pins: Mapping[str, tuple[Pinned[Package], Target | None]] = field(hash=False, repr=False)
-    emit: Emit = field(default=ignore_event, repr=False, compare=False)
 
     def supply(self, kind: LayerKind) -> None:
         """Fetches the packages of a layer that are not in the cache, or that have other bytes there than were pinned."""
@@ -142,7 +141,9 @@ class PackageFetcher:
             with _REMOVING, as_machine_error(Path(package.path)):
                 if is_damaged(package.path, package.sha256):  # still: another thread may have fetched it meanwhile
                     remove(Path(package.path))
-                    self.emit(Notice(f"{package.path} was not what was pinned; it was removed and is fetched again"))
+                    self.sources.connections.emit(
+                        Notice(f"{package.path} was not what was pinned; it was removed and is fetched again")
+                    )
 
     def fetch(self, missing: Iterable[Package]) -> None:
         """Fetches these packages into the cache."""

@@ -124,15 +124,15 @@ def resolve(
 
         _notify(emit, cuda_notices(wheels, given.dependencies))
     pins = {pinned.sha256: (pinned, each.target) for each in resolved for pinned in each.pins.packages}
-    fetcher = PackageFetcher(sources, pins, emit)
+    fetcher = PackageFetcher(sources, pins)
     complete = tuple(replace(each, dependencies=_dependencies(each, fetcher)) for each in resolved)
     return World(lock_inputs(given, folder, server_requirements(given)), complete, project, folder, declared)
 
 
-def open_fetcher(world: World, connections: Connections, emit: Emit) -> PackageFetcher:
+def open_fetcher(world: World, connections: Connections) -> PackageFetcher:
     """Returns what fetches the packages that are pinned."""
     pins = {pinned.sha256: (pinned, each.target) for each in world.platforms for pinned in each.pins.packages}
-    return PackageFetcher(Sources(world.project, world.folder, connections, world.declared), pins, emit)
+    return PackageFetcher(Sources(world.project, world.folder, connections, world.declared), pins)
 
 
 def wheel_note(line: str, world: World, connections: Connections) -> str:
@@ -169,7 +169,7 @@ def check_package_conflicts(
         UserError: Two own one file; it names them and the file.
     """
     notices = (notice for each in world.platforms for notice in _conflicts(each, fetcher, elsewhere))
-    _notify(fetcher.emit, dict.fromkeys(notices))
+    _notify(fetcher.sources.connections.emit, dict.fromkeys(notices))
 
 
 def _conflicts(resolved: Resolved, fetcher: PackageFetcher, elsewhere: Mapping[Digest, LayerPaths]) -> tuple[str, ...]:

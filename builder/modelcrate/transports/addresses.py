@@ -38,8 +38,8 @@ def find(address: str | Reference, connections: Connections) -> Found:
     if isinstance(address, Reference):
         return _registry(address, connections)
     kind, colon, rest = address.partition(":")
-    if colon and kind in _KINDS and rest:
-        return _KINDS[kind](rest, connections)
+    if colon and kind in KINDS and rest:
+        return KINDS[kind](rest, connections)
     if (found := store.find(address, connections.config)) is not None:
         return found
     if has_host(address) and not address.startswith("."):  # a path
@@ -54,7 +54,7 @@ def find(address: str | Reference, connections: Connections) -> Found:
 def name_of(address: str) -> str | None:
     """Returns the reference, or the name in the local store, that an address is; None for an archive or a layout."""
     kind, colon, rest = address.partition(":")
-    if colon and kind in _KINDS:
+    if colon and kind in KINDS:
         return rest if kind == "registry" else None
     return address
 
@@ -116,7 +116,7 @@ def _list_names(connections: Connections) -> str:
     return f"it has: {', '.join(names)}" if names else "it is empty"
 
 
-_KINDS: dict[str, Callable[[str, Connections], Found]] = {
+KINDS: dict[str, Callable[[str, Connections], Found]] = {
     "docker-archive": _docker_archive,
     "oci": _layout,
     "oci-archive": _oci_archive,

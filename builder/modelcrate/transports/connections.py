@@ -53,6 +53,10 @@ class Connections:
         self._client: RegistryClient | None = None
         self._downloader: Downloader | None = None
 
+    def __reduce__(self) -> tuple[type[Connections], tuple[Config]]:
+        """Pickles what an image that was found or built needs in another process: neither sockets, nor the receiver of events, nor a login."""
+        return Connections, (self.config,)
+
     def __enter__(self) -> Self:
         return self
 
