@@ -46,7 +46,7 @@ def with_declared(project: Project, declared: Declaration) -> tuple[Project, tup
             f"the dependencies need Python {declared.requires_python}, and a base of modelcrate's own has {', '.join(have)}",
             where=str(project.dependencies.pylock or project.dependencies.requirements),
             hint="name a base that has it: base: IMAGE"
-            if newer
+            if newer or project.command is not None  # whose image has no server of ours
             else f"let them take Python {have[0]} or newer: the server of an image does not run on an older one",
         )
     return replace(project, python=found), (f"Python {found}: the dependencies need {declared.requires_python}",)

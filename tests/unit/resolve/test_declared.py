@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from modelcrate.project.values import Conda, Dependencies
+from modelcrate.project.values import Command, Conda, Dependencies, Entry, Project
 from modelcrate.resolve.declared import Declaration, format_of, read_declaration
 from modelcrate.resolve.declared.poetry_constraints import constraint_lines, specifier
+from modelcrate.resolve.declared_needs import with_declared
 from modelcrate.resolve.requirements import read_requirements
 from modelcrate.resolve.target import Target
 from modelcrate_layers.errors import CrateError, UserError
@@ -522,3 +523,14 @@ def test_a_file_without_parts_refuses_extras(tmp_path: Path, name: str) -> None:
         needs = replace(needs, requirements=(), pylock=Path(name))
     with pytest.raises(UserError, match="no extras and groups"):
         read_declaration(needs, tmp_path)
+
+
+def test_a_python_that_no_base_of_ours_has() -> None:
+    """Our server is the reason where it is in the image; in that of a command it is not, and a foreign base may have the Python."""
+    declared = Declaration(requires_python="==3.7.*")
+    with pytest.raises(UserError, match=r"need Python ==3\.7\.\*") as served:
+        with_declared(Project("x", Entry(Path("score.py"))), declared)
+    assert "the server of an image does not run on an older one" in served.value.hint
+    with pytest.raises(UserError, match=r"need Python ==3\.7\.\*") as started:
+        with_declared(Project("x", None, command=Command(("python3", "app.py"))), declared)
+    assert started.value.hint == "name a base that has it: base: IMAGE"
