@@ -95,6 +95,32 @@ DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
 """Modules whose distribution has another name, and frequent ones that have several, the one to propose first."""
 
 
+LIVE: Mapping[str, str] = {
+    "beautifulsoup": "beautifulsoup4",
+    "distribute": "setuptools",
+    "fbprophet": "prophet",
+    "keras-gpu": "keras",
+    "lightgbm-gpu": "lightgbm",
+    "nvidia-tensorrt": "tensorrt",
+    "onnx-runtime": "onnxruntime",
+    "opencv": "opencv-python-headless",
+    "opencv-headless": "opencv-python-headless",
+    "opencv-python-gpu": "opencv-python-headless",
+    "pillow-simd": "pillow",
+    "protobuf3": "protobuf",
+    "psycopg2": "psycopg2-binary",
+    "pycrypto": "pycryptodome",
+    "python-opencv": "opencv-python-headless",
+    "pytorch": "torch",
+    "pytorch-gpu": "torch",
+    "scikitlearn": "scikit-learn",
+    "tensorflow-gpu": "tensorflow",
+    "torch-cpu": "torch",
+    "torch-gpu": "torch",
+    "xgb": "xgboost",
+}
+"""Well-known names that no wheel has, or none for a Python of today, and the package that is alive: renamed, one for all hardware now, or never called so."""
+
 GONE: Mapping[str, tuple[str, str]] = {"pkg_resources": ("setuptools", "82")}
 """Modules that a distribution had before a version, and no longer has."""
 

@@ -429,12 +429,17 @@ def _name(text: str) -> str:
 
 
 def _other_name(text: str) -> str:
-    """Returns what to do where a complaint is about a module's name, and its package has another; empty for others."""
-    from modelcrate.resolve.import_names import meant_by, normalised
+    """Returns what to do where a complaint is about a name of something else: a module, a package that is dead; empty for others."""
+    from modelcrate.resolve.import_names import LIVE, meant_by, normalised
 
     name = _name(text)
-    meant = meant_by(normalised(name))
-    return f"the module {name} is of the package {meant}: write {meant} in its place" if meant else ""
+    if live := LIVE.get(normalised(name)):
+        return f"the package that is alive is {live}: write {live} in its place"
+    if meant := meant_by(normalised(name)):
+        return f"the module {name} is of the package {meant}: write {meant} in its place"
+    if name in sys.stdlib_module_names:
+        return f"the module {name} is Python's own: leave the line out"
+    return ""
 
 
 def _buildable(text: str) -> str:

@@ -105,6 +105,20 @@ def test_the_way_out_of_requirements_that_do_not_go_together_is_told(why: str, h
     assert hint in explained(text, Target("3.11")).hint
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("opencv", "write opencv-python-headless in its place"),
+        ("PyTorch", "write torch in its place"),
+        ("tensorflow-gpu", "write tensorflow in its place"),
+        ("json", "the module json is Python's own: leave the line out"),
+    ],
+)
+def test_a_name_that_is_dead_or_never_was_is_told_the_package_that_is_alive(name: str, hint: str) -> None:
+    for text in (OLD, WHEELS):
+        assert explained(text.replace("docopt", name), Target("3.11")).hint.endswith(hint)
+
+
 def test_an_explanation_is_trimmed() -> None:
     long = "No solution found\n" + "".join(f"  cause: Because of {n}\n" for n in range(100))
     assert len(explained(long, Target("3.11")).why.splitlines()) == 12
