@@ -1,4 +1,4 @@
-"""The check of imports, passed once: what was let through is not looked at again while its files and packages stay."""
+"""The check of imports: what was let through is not looked at again while its files and packages stay."""
 
 from __future__ import annotations
 
@@ -13,13 +13,45 @@ from modelcrate.project.values import DebianBase, Gate, Project
 from modelcrate.resolve.world import Resolved, World
 from modelcrate_layers.content import canonical_json, parse_json
 from modelcrate_layers.errors import CrateError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.layer_cache import settled
 
-VERSION = 4
+VERSION = 5
 """Raised when the check learns to see something new: what was let through before is then looked at again."""
 
 
-def check_imports(
+@dataclass(frozen=True, slots=True)
+class ImportCheck:
+    """The check of one project: before a package is fetched by the names of packages, and once more by their files, where any was not there.
+
+    Attributes:
+        project: The project.
+        folder: The folder of the project.
+        files: The files of the project.
+        models: The descriptions of the models.
+        world: The base and the packages of every platform.
+        home: The folder that remembers the result, and holds the wheels that have been fetched.
+        generated: Whether the script is one of ours, which does without what it imports on condition.
+    """
+
+    project: Project
+    folder: Path
+    files: Files
+    models: Sequence[ModelDescription]
+    world: World
+    home: Path
+    generated: bool
+
+    def run(self) -> tuple[str, ...]:
+        """Checks that the image has all modules that are imported; returns what is only a notice.
+
+        Raises:
+            UserError: The image lacks modules that are always imported; it names all of them.
+        """
+        return _check(self.project, self.folder, self.files, self.models, self.world, self.home, self.generated)
+
+
+def _check(
     project: Project,
     folder: Path,
     files: Files,
@@ -28,20 +60,6 @@ def check_imports(
     home: Path,
     generated: bool,
 ) -> tuple[str, ...]:
-    """Checks that the image has all modules that are imported; returns what is only a notice.
-
-    Args:
-        project: The project.
-        folder: The folder of the project.
-        files: The files of the project.
-        models: The descriptions of the models.
-        world: The base and the packages of every platform.
-        home: The folder that remembers the result, and holds the wheels that have been fetched.
-        generated: Whether the script is one of ours, which does without what it imports on condition.
-
-    Raises:
-        UserError: The image lacks modules that are always imported; it names all of them.
-    """
     resolved = next((each for each in world.platforms if each.target is not None), world.platforms[0])
     python = _python(project, resolved)
     nothing = project.command is None and (files.entry is None or project.entry is None)
@@ -57,7 +75,10 @@ def check_imports(
     apart += sorted(resolved.below.lacking)
     script = [*sources, generated, repr(project.command), str(project.base), apart]
     listed = [[str(model.name), *each] for model, each in zip(files.named, files.fingerprints, strict=True)]
-    question = [VERSION, script, listed, path, pickled, python, packages, gate]
+    whole = all(
+        each.place(home / "cache").is_file() for each in resolved.pins.wheels
+    )  # else some are judged by their names
+    question = [VERSION, script, listed, path, pickled, python, packages, gate, whole]
     passed = ResultCache(home / "imports")
     with suppress(CrateError):
         if (known := passed.get(question)) is not None:

@@ -17,7 +17,7 @@ from modelcrate.pipeline import compose
 from modelcrate.pipeline.autoserve import check_model_versions, complete, read_models
 from modelcrate.pipeline.checks import check
 from modelcrate.pipeline.choose_models import choose_models
-from modelcrate.pipeline.import_guard import check_imports
+from modelcrate.pipeline.import_guard import ImportCheck
 from modelcrate.pipeline.locking import read_fitting_lock
 from modelcrate.pipeline.plan import KnownLayers, Plan, plan
 from modelcrate.pipeline.request import Request
@@ -48,6 +48,7 @@ class Prepared:
         timings: Seconds by step.
         facts: The facts in the models' files that the gates have read.
         given: The project as it was read.
+        imports: The check of imports, which the packages' files decide anew where one of them was not there.
         own: The project's own modules that go with a script which was generated.
         shared: What the list of shared layers has for it, where the request names one.
         variants: The same of each variant of the project.
@@ -62,6 +63,7 @@ class Prepared:
     timings: dict[str, float] = field(hash=False)
     facts: Mapping[FileRange, ModelFacts] = field(hash=False, repr=False)
     given: Project = field(repr=False)
+    imports: ImportCheck = field(hash=False, repr=False)
     own: tuple[Path, ...] = ()
     shared: SharedLayers | None = field(repr=False, default=None)
     variants: tuple[Prepared, ...] = field(repr=False, default=())
@@ -188,7 +190,8 @@ def _prepare(request: Request, connections: Connections, emit: Emit, *, fetch_mo
         world = resolve(project, folder, connections, datetime.now(UTC), lock, emit, earlier.scans)
         models = read_models(completed, folder, registered, config, files.by_model, passed.facts)
         _notify(emit, check_model_versions(completed, models, world, connections))
-        _notify(emit, check_imports(project, folder, files, models, world, config.home, bool(completed.needs)))
+        imports = ImportCheck(project, folder, files, models, world, config.home, bool(completed.needs))
+        _notify(emit, imports.run())
         _check_base(request, world, connections, emit)
     with time_step("plan", timings, emit):
         planned = _plan_layers(request, world, files, earlier.images(), connections, emit)
@@ -197,7 +200,9 @@ def _prepare(request: Request, connections: Connections, emit: Emit, *, fetch_mo
 
         check_plans(planned.plans, request.limit, limit_way_out(request, world))
     plans, previous, shared = planned
-    return Prepared(request, files, world, plans, previous, lock, timings, passed.facts, given, completed.own, shared)
+    return Prepared(
+        request, files, world, plans, previous, lock, timings, passed.facts, given, imports, completed.own, shared
+    )
 
 
 class _Planned(NamedTuple):

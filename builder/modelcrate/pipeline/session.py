@@ -42,7 +42,6 @@ from modelcrate.resolve.lock import Lock
 from modelcrate.resolve.package_fetcher import PackageFetcher, supply
 from modelcrate.resolve.world import (
     Resolved,
-    World,
     check_package_conflicts,
     fetch_packages,
     open_fetcher,
@@ -257,7 +256,7 @@ class Session:
             if not self._were_checked(each):
                 elsewhere = self._read_paths(each)
                 fetch_packages(each.world, fetcher, elsewhere)
-                checks.append(partial(self._check_packages, each.world, fetcher, elsewhere))
+                checks.append(partial(self._check_packages, each, fetcher, elsewhere))
         packer = self._packer(prepared, partial(supply, fetchers), targets)
         packed = packer.pack(prepared.all_plans, partial(_call_all, checks) if checks else None)
         if checks:
@@ -296,10 +295,13 @@ class Session:
                 share(place, signer, made, self.connections, self.emit)
                 return
 
-    def _check_packages(self, world: World, fetcher: PackageFetcher, elsewhere: Mapping[Digest, LayerPaths]) -> None:
-        """Checks that no two packages own the same file, and reports what a user should know of them."""
-        check_package_conflicts(world, fetcher, elsewhere)
-        for notice in package_notices(world, elsewhere):
+    def _check_packages(
+        self, prepared: Prepared, fetcher: PackageFetcher, elsewhere: Mapping[Digest, LayerPaths]
+    ) -> None:
+        """Checks that no two packages own the same file and that they have what is imported, and reports what a user should know of them."""
+        check_package_conflicts(prepared.world, fetcher, elsewhere)
+        prepared.imports.run()  # what it notices was said before
+        for notice in package_notices(prepared.world, elsewhere):
             self.emit(Notice(notice))
 
     def _assembled(self, prepared: Prepared, packed: Iterable[tuple[ImageLayer, ...]]) -> Image | Index:

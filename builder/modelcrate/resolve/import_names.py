@@ -121,6 +121,9 @@ LIVE: Mapping[str, str] = {
 }
 """Well-known names that no wheel has, or none for a Python of today, and the package that is alive: renamed, one for all hardware now, or never called so."""
 
+NAMESPACES = frozenset({"azure", "google", "google.cloud"})
+"""Packages of many distributions, each of which is called by its own part, too."""
+
 GONE: Mapping[str, tuple[str, str]] = {"pkg_resources": ("setuptools", "82")}
 """Modules that a distribution had before a version, and no longer has."""
 
@@ -135,7 +138,11 @@ def proposal(module: str) -> str:
     if (gone := GONE.get(module.partition(".")[0])) is not None:
         return f"{gone[0]}<{gone[1]}"
     named = next((found for name in prefixes(module) if (found := DISTRIBUTIONS.get(name))), None)
-    return named[0] if named else normalised(module.partition(".")[0])
+    if named:
+        return named[0]
+    shared = next((name for name in prefixes(module) if name in NAMESPACES), "")
+    count = shared.count(".") + 2 if shared else 1
+    return normalised(".".join(module.split(".")[:count]))
 
 
 def meant_by(distribution: str) -> str:
@@ -171,6 +178,15 @@ def provides(module: str, distributions: Mapping[str, Path | None]) -> bool:
     word = normalised(top)
     away = [name for name, path in distributions.items() if path is None or not path.is_file()]
     return any(_related(word, name) for name in away)
+
+
+def is_namespace(module: str, distributions: Mapping[str, Path | None]) -> bool:
+    """Returns whether these distributions have modules below one and not that itself: it has no names then. All of them have to be fetched."""
+    if not module or any(path is None or not path.is_file() for path in distributions.values()):
+        return False
+    here = [modules_of(str(path)) for path in distributions.values()]
+    below = any(each.startswith(f"{module}.") for modules in here for each in modules)
+    return below and all(modules.isdisjoint(prefixes(module)) for modules in here)
 
 
 def _has(modules: frozenset[str], wanted: str) -> bool:
@@ -230,8 +246,8 @@ def _tops(opened: zipfile.ZipFile) -> frozenset[str]:
             found.add(".".join(folders[:outer]))
         elif file.partition(".")[0] == "__init__":
             continue
-        elif file.endswith((".py", ".so", ".pyd", ".pth")):
+        elif file.endswith((".py", ".so", ".pyd", ".pyc", ".pth")):
             found.add(".".join([*folders, file.partition(".")[0]]))
         elif folders:
-            found.add(".".join(folders))
+            found.add(".".join([*folders, ""]))  # a folder of data can be imported, and has no modules
     return frozenset(found)

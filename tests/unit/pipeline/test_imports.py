@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 from modelcrate.modelfiles.framework_reading import PickleNames
 from modelcrate.pipeline.known_failures import FAILURES, _within, binary_faults, loading_faults
 from modelcrate.pipeline.start_check.import_graph import Reached, Sources, Start, reach
-from modelcrate.resolve.import_names import modules_of, prefixes, proposal, provides
+from modelcrate.resolve.import_names import is_namespace, modules_of, prefixes, proposal, provides
 from modelcrate.resolve.standard_library import standard_library, versions_with
 from support.wheels import make_wheel
 
@@ -200,6 +200,23 @@ def test_a_wheel_that_is_here_says_itself_what_it_has(tmp_path: Path) -> None:
     assert provides("other.part", {"strange": path})
     assert not provides("another", {"strange": path})
     assert not provides("other", {"strange": tmp_path / "not-here.whl"})
+
+
+def test_a_file_of_data_makes_no_wheel_the_owner_of_a_namespace(tmp_path: Path) -> None:
+    """googleapis-common-protos has google/cloud/extended_operations.proto, and google.cloud.storage is not in it for that."""
+    data = Path(make_wheel(tmp_path, "protos", files={"google/cloud/a.proto": b"", "google/cloud/a_pb2.py": b""}).path)
+    part = Path(make_wheel(tmp_path, "part", files={"google/cloud/part/__init__.py": b""}).path)
+    both = {"protos": data, "part": part}
+    for module in ("google.cloud", "google.cloud.a_pb2", "google.cloud.part.x"):
+        assert provides(module, both), module
+    assert not provides("google.cloud.storage", both)
+    assert is_namespace("google.cloud", both)
+    for module in ("google.cloud.part", "google.other", "", "part"):
+        assert not is_namespace(module, both), module
+    assert not is_namespace("google.cloud", {**both, "away": None})
+    assert [proposal(each) for each in ("google.cloud.storage.x", "google.genai", "azure.cosmos", "a.b")] == [
+        "google-cloud-storage", "google-genai", "azure-cosmos", "a",
+    ]  # fmt: skip
 
 
 def test_of_a_namespace_a_wheel_has_its_own_part_alone(tmp_path: Path) -> None:

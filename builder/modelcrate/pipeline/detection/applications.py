@@ -10,7 +10,7 @@ from pathlib import Path
 from modelcrate.pipeline.detection.detect_sources import module_at
 from modelcrate.pipeline.detection.entry_candidates import Script
 from modelcrate.project.values import Command
-from modelcrate.resolve.import_names import proposal
+from modelcrate.resolve.import_names import NAMESPACES, proposal
 from modelcrate_layers.frozen import dataclass
 
 
@@ -71,7 +71,7 @@ _NAMES = frozenset(
 )
 """What such scripts are usually called."""
 
-_OF_NO_PACKAGE = frozenset({"azure", "google", "__main__", "__builtin__", "copy_reg", "__torch__", "?"})
+_OF_NO_PACKAGE = NAMESPACES | frozenset({"__main__", "__builtin__", "copy_reg", "__torch__", "?"})
 """Modules of many packages, of which a name at the top names none, and what pickles name that is none."""
 
 

@@ -77,7 +77,7 @@ def _script_faults(found: Reached, known: KnownModules, python: str, near: NearM
         if fault.always and not (fault.unless and known.has(fault.unless)):
             yield UserError(fault.text, where=fault.where, hint=fault.hint)
     seen: set[str] = set()
-    for each in found.imports:
+    for each in _imports(found, known):
         if each.needed and not each.always and not known.has(each.module) and not all(map(known.has, each.instead)):
             yield UserError(
                 f"imports {each.module}, else {', '.join(each.instead)}, and nothing in the image has either",
@@ -95,6 +95,12 @@ def _script_faults(found: Reached, known: KnownModules, python: str, near: NearM
         elif not known.has(each.module) and each.module.partition(".")[0] not in seen:
             seen.add(each.module.partition(".")[0])
             yield _missing(each, python, known, near)
+
+
+def _imports(found: Reached, known: KnownModules) -> Iterator[Import]:
+    """Yields the modules that are imported, with what is imported from a namespace, which has nothing but modules."""
+    yield from found.imports
+    yield from (each for each in found.possible if known.is_part_of_namespace(each.module))
 
 
 def _missing(found: Import, python: str, known: KnownModules, near: NearModules) -> UserError:
@@ -143,7 +149,7 @@ def _missing(found: Import, python: str, known: KnownModules, near: NearModules)
 def _optional(found: Reached, known: KnownModules) -> Iterator[str]:
     yield from (f"{each.where}: {each.text}" for each in found.faults if not each.always)
     lacking: dict[str, str] = {}
-    for each in found.imports:
+    for each in _imports(found, known):
         otherwise = bool(each.instead) and all(map(known.has, each.instead))
         if not each.always and not each.relative and not otherwise and not known.has(each.module):
             lacking.setdefault(each.module.partition(".")[0], each.where)

@@ -39,12 +39,14 @@ class Reached:
         faults: What the Python of the image can't do.
         loaded: The files that are loaded in any case.
         unknown: Where folders that are not known are added to `sys.path`.
+        possible: The same of what may be names in modules.
     """
 
     imports: tuple[Import, ...]
     faults: tuple[CodeFault, ...]
     loaded: tuple[Loaded, ...]
     unknown: tuple[str, ...]
+    possible: tuple[Import, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ def _followed(
     ] = []  # what is reached on a condition only: all that it does is on that condition, too
     visited = set[str]()
     imports: dict[tuple[str, str], Import] = {}
+    possible: dict[tuple[str, str], Import] = {}
     faults: dict[tuple[str, str], CodeFault] = {}
     loaded: list[Loaded] = []
     changes: list[PathChange] = []
@@ -151,8 +154,9 @@ def _followed(
                 case Import():
                     local = None if found.relative else sources.imported(found.module)
                     key = found.module, found.where
-                    if local is None and not found.possible and not (key in imports and imports[key].always):
-                        imports[key] = replace(found, always=always and found.always, needed=always and found.needed)
+                    kept = possible if found.possible else imports
+                    if local is None and not (key in kept and kept[key].always):
+                        kept[key] = replace(found, always=always and found.always, needed=always and found.needed)
                     (sure if always and found.always else perhaps).extend(local or ())
                 case CodeFault():
                     key = found.text, found.where
@@ -163,7 +167,9 @@ def _followed(
                 case PathChange():
                     changes.append(found)
     unknown = tuple(each.where for each in changes if each.folder is None)
-    reached = Reached(tuple(imports.values()), tuple(faults.values()), tuple(dict.fromkeys(loaded)), unknown)
+    reached = Reached(
+        tuple(imports.values()), tuple(faults.values()), tuple(dict.fromkeys(loaded)), unknown, tuple(possible.values())
+    )
     return reached, changes
 
 

@@ -9,7 +9,7 @@ from modelcrate.pipeline.compose import import_roots
 from modelcrate.pipeline.start_check.import_graph import Sources
 from modelcrate.project.conda import as_requirement
 from modelcrate.project.values import DebianBase, Project
-from modelcrate.resolve.import_names import GONE, normalised, prefixes, provides
+from modelcrate.resolve.import_names import GONE, is_namespace, normalised, prefixes, provides
 from modelcrate.resolve.standard_library import DEBIAN_APART, standard_library
 from modelcrate.resolve.world import Resolved
 from modelcrate_layers.frozen import dataclass
@@ -83,6 +83,15 @@ class KnownModules:
             or module in self.stand_ins
             or self.sources.imported(module) is not None
             or provides(module, self.distributions)
+        )
+
+    def is_part_of_namespace(self, module: str) -> bool:
+        """Returns whether what is imported from a package can be nothing but a module, because the package is a namespace of the image's packages."""
+        above = module.rpartition(".")[0]
+        return (
+            self.sources.imported(above) is None
+            and above not in self.standard
+            and is_namespace(above, self.distributions)
         )
 
 
