@@ -56,6 +56,26 @@ def test_an_image_is_found_again(settings: modelcrate.Settings, tmp_path: Path) 
     assert modelcrate.find(f"oci-archive:{tmp_path / 'image.tar'}", settings=settings).id == image.id
 
 
+def test_of_a_name_with_a_digest_the_digest_decides(settings: modelcrate.Settings, tmp_path: Path) -> None:
+    image = modelcrate.build(model_only(tmp_path / "project"), settings=settings)
+    image.save("store:mine:2", f"oci:{tmp_path / 'out'}:2")
+    for place in ("mine:2", "mine", "mine:3", f"oci:{tmp_path / 'out'}:2", f"oci:{tmp_path / 'out'}"):
+        assert modelcrate.find(f"{place}@{image.digest}", settings=settings).digest == image.digest
+    other = f"sha256:{'0' * 64}"
+    for place in ("mine:2", f"oci:{tmp_path / 'out'}:2"):
+        with pytest.raises(SourceError, match="no image"):
+            modelcrate.find(f"{place}@{other}", settings=settings)
+    for output in (f"store:mine:2@{other}", f"oci:{tmp_path / 'out'}:2@{other}"):
+        with pytest.raises(UserError, match="an output with a digest"):
+            image.save(output)
+    (tmp_path / "project" / "modelcrate.yaml").write_text(
+        f"name: x\nbase: 'oci:base:2@{image.digest}'\nmodels: [model.bin]\n"
+    )
+    image.save(f"oci:{tmp_path / 'project' / 'base'}:1")
+    (tmp_path / "project" / "model.bin").write_bytes(b"1")
+    assert len(modelcrate.build(tmp_path / "project", settings=settings).layers) == len(image.layers) + 1
+
+
 def test_an_image_goes_to_another_process(settings: modelcrate.Settings, tmp_path: Path) -> None:
     image = modelcrate.build(served(tmp_path / "project"), settings=settings)
     there = pickle.loads(pickle.dumps(image))

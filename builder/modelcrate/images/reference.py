@@ -116,10 +116,22 @@ def has_host(text: str) -> bool:
     return bool(slash) and (bool(set(first) & set(".:[")) or first == "localhost" or first != first.lower())
 
 
+_AT_DIGEST = re.compile(r"(?P<rest>.*)@(?P<digest>sha256:[0-9a-f]{64})")
+
+
 def split_tag(text: str) -> tuple[str, str | None]:
-    """Splits `PATH[:TAG]` at its last colon, if a tag follows there."""
+    """Splits `PATH[:TAG]` at its last colon, if a tag follows there; of `PATH[:TAG]@DIGEST` the second part is `[TAG]@DIGEST`."""
+    if match := _AT_DIGEST.fullmatch(text):
+        path, tag = split_tag(match["rest"].removesuffix(":"))
+        return path, f"{tag or ''}@{match['digest']}"
     path, _, tag = text.rpartition(":")
     return (path, tag) if path and not is_drive(path) and _TAG.fullmatch(tag) else (text, None)
+
+
+def digest_in(name: str) -> str:
+    """Returns the digest behind the `@` of a name or a tag, which decides where there is one; empty for none."""
+    match = _AT_DIGEST.fullmatch(name)
+    return match["digest"] if match else ""
 
 
 def split_name(text: str) -> tuple[str, str | None]:

@@ -37,6 +37,9 @@ from modelcrate_layers.content import Digest, Literal, MediaType, Platform, cano
 from modelcrate_layers.errors import CrateError, IntegrityError, UserError
 from modelcrate_layers.frozen import dataclass
 
+_OF_A_PROJECT = frozenset({"server", "model", "entry"})
+"""Roles of layers that are no base's."""
+
 
 class _Memory:
     """What was found for the first of many images. It is not a value: it grows. Of threads that want the same, one finds it."""
@@ -65,8 +68,25 @@ class NewBase:
         return cls(find_image(address, connections), address.removeprefix("registry:").partition("@")[0])
 
     def image(self, platform: Platform) -> Image:
-        """Returns the image for a platform, which is read once."""
-        return cast("Image", self._known.of(platform, lambda: self.found.image(platform)))
+        """Returns the image for a platform, which is read once.
+
+        Raises:
+            UserError: It is no base: it has a model or a program of its own, which would be in every image on it.
+        """
+        return cast("Image", self._known.of(platform, lambda: self._base(platform)))
+
+    def _base(self, platform: Platform) -> Image:
+        image = self.found.image(platform)
+        own = [each.role for each in image.layers if each.role in _OF_A_PROJECT]
+        if own:
+            below = image.annotations.get(BASE_NAME)
+            raise UserError(
+                f"{self.name} is the image of a project and no base: it has layers of its own ({', '.join(dict.fromkeys(own))})",
+                hint=f"name what is below it: --onto {below}"
+                if below
+                else "name an image that has a system and Python alone",
+            )
+        return image
 
     def prove(self, above: Mapping[Digest, LayerLibraries], before: Side, after: Side, bases: Hashable) -> None:
         """Proves that layers of images run on this base. That is done once for the same layers.

@@ -8,6 +8,8 @@
 | docker-archive:FILE[:NAME]   | what `docker save`, or the output docker-archive, writes           |
 | registry:REF                 | an image in a registry                                             |
 | anything else                | the local store, and, where the name has a host in it, a registry  |
+
+Behind a name, and behind a folder or file with or without its tag, `@DIGEST` may stand, which decides then.
 """
 
 from __future__ import annotations

@@ -30,11 +30,11 @@ from modelcrate.images.artifact import (
 from modelcrate.images.image import VARIANT, Deliverable, variants_of
 from modelcrate.images.manifests import ArtifactFilter
 from modelcrate.images.reading import Found
-from modelcrate.images.reference import split_tag
+from modelcrate.images.reference import digest_in, split_tag
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType
-from modelcrate_layers.errors import IntegrityError, SourceError
+from modelcrate_layers.errors import IntegrityError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import REF_NAME, Adding, FileBlob, Layout
 from modelcrate_layers.tar.recipe import Layer, Measuring
@@ -45,8 +45,20 @@ EXAMPLE = "DIR[:TAG]"
 
 def parse(target: str) -> LayoutOutput:
     """Returns the output for a target of the command line."""
-    folder, tag = split_tag(target)
+    folder, tag = split_output(target)
     return LayoutOutput(Path(folder), tag)
+
+
+def split_output(target: str) -> tuple[str, str | None]:
+    """Splits `PATH[:TAG]` of an image that is written.
+
+    Raises:
+        UserError: It has a digest, which follows from what is written.
+    """
+    path, tag = split_tag(target)
+    if digest_in(tag or ""):
+        raise UserError(f"an output with a digest: {target[:200]!r}", hint=f"name a tag, such as {path[:200]}:1")
+    return path, tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +315,10 @@ def choose_manifest(manifests: list[Descriptor], tag: str | None, where: str) ->
     manifests = [
         each for each in manifests if tag is not None or not is_artifact_tag(each.annotations.get(REF_NAME, ""))
     ]
-    fitting = [each for each in manifests if tag is None or each.annotations.get(REF_NAME) == tag]
+    if tag is not None and (digest := digest_in(tag)):
+        fitting = [each for each in manifests if str(each.digest) == digest]
+    else:
+        fitting = [each for each in manifests if tag is None or each.annotations.get(REF_NAME) == tag]
     if tag is None:
         fitting = [each for each in fitting if VARIANT not in each.annotations] or fitting
     distinct = {each.digest: each for each in fitting}

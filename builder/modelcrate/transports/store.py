@@ -10,13 +10,13 @@ from modelcrate.events import Emit
 from modelcrate.home.folder import open_store
 from modelcrate.images.image import Deliverable, Image, Index
 from modelcrate.images.reading import Found
-from modelcrate.images.reference import Reference
+from modelcrate.images.reference import Reference, digest_in
 from modelcrate.transports import oci
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.oci import LayoutCollection
 from modelcrate.transports.output import Delivered
 from modelcrate_layers.content import Descriptor, MediaType
-from modelcrate_layers.errors import CrateError, SourceError
+from modelcrate_layers.errors import CrateError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import REF_NAME, Layout
 
@@ -32,7 +32,10 @@ def parse(target: str) -> StoreOutput:
     Raises:
         UserError: It is no name of an image. Capitals may be in it: other engines refuse them, the store need not.
     """
-    Reference.parse(target.lower())
+    if Reference.parse(target.lower()).digest is not None:
+        raise UserError(
+            f"an output with a digest: {target[:200]!r}", hint="name a tag alone: the digest follows from the image"
+        )
     return StoreOutput(target)
 
 
@@ -55,15 +58,16 @@ class StoreOutput:
 
 
 def find(name: str, config: Config) -> Found | None:
-    """Returns the image with a name (`latest` by default), or with an image id or a digest that begins so.
+    """Returns the image with a name (`latest` by default), or with an image id or a digest that begins so. Of NAME@DIGEST the digest decides.
 
     Raises:
         SourceError: Several images have an id or a digest that begins so.
     """
     store = open_store(config)
     manifests = store.manifests()
+    digest = digest_in(name)
     for each in manifests:
-        if each.annotations.get(REF_NAME) in (name, _add_tag(name)):
+        if str(each.digest) == digest or each.annotations.get(REF_NAME) in (name, _add_tag(name)):
             return Found(LayoutCollection(store, name), each)
     if match := _HEX.fullmatch(name):
         return _find_by_hex(store, manifests, match[1])

@@ -142,6 +142,9 @@ def test_an_archive_and_the_name_in_it(text: str, parts: tuple[str, str | None])
         ("a:b/c", ("a:b/c", None)),
         ("a:b/", ("a:b/", None)),
         (":1", (":1", None)),
+        (f"d:1@sha256:{HEX}", ("d", f"1@sha256:{HEX}")),
+        (f"d@sha256:{HEX}", ("d", f"@sha256:{HEX}")),
+        (f"d:@sha256:{HEX}", ("d", f"@sha256:{HEX}")),
     ],
 )
 def test_a_layout_and_the_tag_in_it(text: str, parts: tuple[str, str | None]) -> None:

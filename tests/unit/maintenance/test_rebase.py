@@ -288,6 +288,14 @@ def test_an_image_that_is_all_base_and_a_base_that_is_none(world: World) -> None
         world.rebase(world.write("model", own), base)
 
 
+def test_the_image_of_a_project_is_no_base(world: World) -> None:
+    """Its sources and models would be in every image on it."""
+    layers = [_foreign(image_layer("base", base_files())), image_layer("entry", {"var/app/score.py": b"1"})]
+    image = assemble(PLATFORM, config(PATH="", BASE="app"), layers, RunSpec())
+    with pytest.raises(UserError, match=r"is the image of a project and no base: .*\(entry\)"):
+        world.rebase(world.image(base_files()), NewBase(oci.find(world.write("app", image), "1"), "app:1"))
+
+
 def test_another_platform(world: World) -> None:
     layers = [_foreign(image_layer("base", base_files()))]
     arm = assemble(Platform("linux", "arm64"), config(PATH="", BASE="arm"), layers, RunSpec())
