@@ -163,9 +163,8 @@ class Environment:
             pip_requirements: The path of a requirements file.
         """
         environment = Environment.from_docker_image(name, "", None, conda_specification, pip_requirements)
-        path = Path(dockerfile) if "\n" not in dockerfile and len(dockerfile) < 1024 else None
         environment.docker.base_image = None
-        environment.docker.base_dockerfile = read_source(path).decode() if path and path.is_file() else dockerfile
+        environment.docker.base_dockerfile = dockerfile
         return environment
 
     @staticmethod

@@ -37,6 +37,13 @@ from modelcrate_layers.frozen import dataclass
 SERVERS = frozenset({"azureml-defaults", "azureml-inference-server-http"})
 """Packages that bring the original's server; an image has modelcrate's own, which answers the same."""
 
+_WITHOUT_EFFECT = {
+    "--trusted-host": "certificates are always checked",
+    "--no-binary": "an image gets wheels only",
+    "--only-binary": "an image gets wheels only",
+    "--prefer-binary": "an image gets wheels only",
+    "--use-feature": "there is no pip",
+}
 _FLAGS = {"-i": "--index-url", "-f": "--find-links"}
 
 
@@ -94,6 +101,10 @@ def with_environment(environment: Environment, project: Project) -> AzureProject
         notices += (
             f"not installed, because user_managed_dependencies says that the base has all packages: {', '.join(ignored)}",
         )
+    for line in spec.pip:
+        if without := _without_effect(line):
+            dropped.append(line)
+            notices += (f"{line} has no effect: {without}",)
     logins = _logins(base, environment.docker.base_image_registry)
     conda, wheels, said = make_conda(spec)
     python, older = _python(spec, base)
@@ -226,6 +237,12 @@ def dependencies(lines: Sequence[str]) -> Dependencies:
         index_url=index[-1] if index else None,
         extra_index_urls=tuple(found.pop("--extra-index-url", [])),
     )
+
+
+def _without_effect(line: str) -> str:
+    """Returns why a line of options decides nothing here; empty for any other line."""
+    names = [name for name, _ in options_of(line, "the pip part")] if line.startswith("-") else []
+    return _WITHOUT_EFFECT[names[0]] if names and all(name in _WITHOUT_EFFECT for name in names) else ""
 
 
 def _options(line: str) -> Iterator[tuple[str, str]]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from modelcrate.azureml.conda_dependencies import CondaDependencies
 from modelcrate.azureml.container_registry import ContainerRegistry
 from modelcrate_layers.content import Platform
+from modelcrate_layers.named_file import read_source
 
 
 @dataclass(slots=True)
@@ -44,7 +48,8 @@ class DockerImagePlatform:
 class DockerSection:
     """The base: the reference of an image, or any other base of a project file (`oci:DIR`, `rootfs:FILE`, ...).
 
-    None is modelcrate's own base, made from signed Debian packages. Not frozen: users set its members one by one, as in Azure.
+    None is modelcrate's own base, made from signed Debian packages. Not frozen: users set its members one by one, as in Azure, where an image, a
+    Dockerfile and a build context take each other's place, and a Dockerfile may be given as a text, as the path of a file, or as an open file.
     """
 
     base_image: str | None = None
@@ -57,6 +62,26 @@ class DockerSection:
     arguments: list[str] = field(default_factory=list)
     gpu_support: bool = False
     shared_volumes: bool = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "base_dockerfile":
+            value = _dockerfile(value)
+        for other in _BASES if name in _BASES and value else ():
+            if other != name and getattr(self, other, None):
+                warnings.warn(f"docker.{name} takes the place of docker.{other}", UserWarning, stacklevel=2)
+                object.__setattr__(self, other, None)
+        object.__setattr__(self, name, value)
+
+
+_BASES = ("base_image", "base_dockerfile", "build_context")
+
+
+def _dockerfile(given: Any) -> Any:
+    """Returns the text of a Dockerfile that is given as one, as a path, or as an open file."""
+    if callable(read := getattr(given, "read", None)):
+        return read()
+    is_path = isinstance(given, str | os.PathLike) and "\n" not in os.fspath(given) and os.path.isfile(given)
+    return read_source(Path(given)).decode("utf-8", "replace") if is_path else given
 
 
 @dataclass(slots=True)

@@ -157,6 +157,32 @@ def test_a_definition_that_the_original_saved(tmp_path: Path) -> None:
     assert needs.pip_packages == ["a"]
 
 
+def test_a_base_takes_the_place_of_another_and_a_dockerfile_may_be_a_file(tmp_path: Path) -> None:
+    """As the original's setters: a text, the path of a file, or an open file, which is read at once."""
+    (tmp_path / "Dockerfile").write_text("FROM base:1\nENV A=1\n")
+    docker = Environment("e").docker
+    docker.base_image = "base:2"
+    with pytest.warns(UserWarning, match="base_dockerfile takes the place of docker.base_image"):
+        docker.base_dockerfile = str(tmp_path / "Dockerfile")
+    assert (docker.base_image, docker.base_dockerfile) == (None, "FROM base:1\nENV A=1\n")
+    with open(tmp_path / "Dockerfile") as file:
+        docker.base_dockerfile = file  # type: ignore[assignment]
+    assert docker.base_dockerfile == "FROM base:1\nENV A=1\n"
+    docker.base_dockerfile = "FROM base:3"
+    with pytest.warns(UserWarning, match="base_image takes the place"):
+        docker.base_image = "base:2"
+    assert (docker.base_image, docker.base_dockerfile) == ("base:2", None)
+
+
+def test_options_of_pip_that_decide_nothing_are_told() -> None:
+    environment = Environment("e")
+    environment.python.conda_dependencies = CondaDependencies.create(pip_packages=["idna"])
+    environment.python.conda_dependencies.set_pip_option("--trusted-host host.example")
+    made = with_environment(environment, Project("x", None))
+    assert made.project.dependencies.requirements == ("idna",)
+    assert made.notices == ("--trusted-host host.example has no effect: certificates are always checked",)
+
+
 def test_environments_from_files_and_images(tmp_path: Path) -> None:
     (tmp_path / "env.yml").write_text(
         "name: x\nchannels: [conda-forge]\ndependencies:\n- python=3.11.4\n- pip:\n  - a==1\n"
