@@ -162,11 +162,24 @@ def test_an_application_is_started_by_a_command(tmp_path: Path, path: str, text:
     assert read_project(write_project(tmp_path)[0]) == project
 
 
+def test_a_folder_whose_name_is_none_in_python_and_the_one_with_most_imports(tmp_path: Path) -> None:
+    make(tmp_path, broken__main_py="print 1")
+    (tmp_path / "1-app").mkdir()
+    (tmp_path / "1-app" / "main.py").write_text(FASTAPI.format("os"))
+    project, _ = detect(tmp_path)
+    assert project.command is not None
+    assert project.command.argv == ("uvicorn", "main:app", *UVICORN, "--app-dir", "1-app")
+    make(tmp_path / "two", starter__main_py=FASTAPI.format("starter.inner.x"), starter__starter__inner__x_py="")
+    project, _ = detect(tmp_path / "two")
+    assert project.command is not None
+    assert project.command.argv[-2:] == ("--app-dir", "starter")
+
+
 def test_what_an_application_takes_where_nothing_declares_it(tmp_path: Path) -> None:
     make(
         tmp_path,
         near_py="",
-        app_py="import gradio as gr\nimport PIL, near, azure.x\ngr.Blocks().launch(server_port=7000)",
+        app_py="import gradio as gr\nimport PIL, near, azure.x, stranger\ngr.Blocks().launch(server_port=7000)",
     )
     project, findings = detect(tmp_path)
     assert project.command is not None

@@ -305,6 +305,27 @@ def test_what_a_command_starts_is_held_to_the_same_check(check: Check) -> None:
     assert check("command: [/bin/true]\n")[0] == 0
 
 
+def test_a_program_imports_from_where_it_looks(check: Check) -> None:
+    """Python and Streamlit from the folder of their script, flask and fastapi from above its package, servers from where they are told to."""
+    files = {"api__main_py": "import near\napp = None\n", "api__near_py": ""}
+    servers = tuple(f"{each}-9.0" for each in ("streamlit", "flask", "gunicorn", "uvicorn", "fastapi-cli"))
+    for argv in (
+        "[python3, api/main.py]",
+        "[streamlit, run, api/main.py]",
+        "[flask, --app, api/main.py, run]",
+        "[fastapi, run, api/main.py]",
+        "[uvicorn, 'main:app', --app-dir, api]",
+        "[gunicorn, --chdir, api, 'main:app']",
+    ):
+        code, said = check(f"command: {argv}\nsource: .\nports: [8000]\n", servers, **files)
+        assert code == 0, (argv, said)
+        assert "near" not in said
+    within = {**files, "api____init___py": ""}
+    code, said = check("command: [flask, --app, api/main.py, run]\nsource: .\nports: [8000]\n", servers, **within)
+    assert code == 2
+    assert "imports near, which is at api/near.py" in said
+
+
 def test_a_script_that_asks_for_a_model_by_another_name_is_refused(check: Check) -> None:
     script = "from azureml.core import Model\ndef init():\n    Model.get_model_path({})\ndef run(data): return data\n"
     more = "entry: score.py\nmodels: [{path: m.bin, name: flowers}]\n"

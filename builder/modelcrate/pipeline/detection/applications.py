@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from modelcrate.pipeline.detection.detect_sources import module_at
 from modelcrate.pipeline.detection.entry_candidates import Script
 from modelcrate.project.values import Command
-from modelcrate.resolve.import_names import NAMESPACES, proposal
+from modelcrate.resolve.import_names import DISTRIBUTIONS, proposal
 from modelcrate_layers.frozen import dataclass
 
 
@@ -71,8 +70,40 @@ _NAMES = frozenset(
 )
 """What such scripts are usually called."""
 
-_OF_NO_PACKAGE = NAMESPACES | frozenset({"__main__", "__builtin__", "copy_reg", "__torch__", "?"})
-"""Modules of many packages, of which a name at the top names none, and what pickles name that is none."""
+_WELL_KNOWN = frozenset(
+    {
+        *(
+            "catboost",
+            "datasets",
+            "diffusers",
+            "fastai",
+            "h5py",
+            "httpx",
+            "joblib",
+            "lightgbm",
+            "matplotlib",
+            "nltk",
+            "numpy",
+            "onnx",
+        ),
+        *(
+            "openai",
+            "pandas",
+            "plotly",
+            "polars",
+            "pyarrow",
+            "pydantic",
+            "requests",
+            "scipy",
+            "seaborn",
+            "shap",
+            "spacy",
+            "statsmodels",
+        ),
+        *("timm", "tokenizers", "torch", "torchaudio", "tqdm", "transformers", "ultralytics"),
+    }
+)
+"""Modules of packages of the same name that applications with models import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +144,11 @@ def _application(script: Script, scripts: Sequence[Script]) -> Application | Non
         name = next((each for each in ("app", "application", *script.apps) if each in script.names), "")
         if not name and kind.factories.isdisjoint(script.names):
             return None
-        folder = _root(script, scripts)
-        parts = script.path.relative_to(folder).with_suffix("").parts
-        parts = parts[:-1] if parts[-1] == "__init__" else parts
-        if not all(map(str.isidentifier, parts)):
+        named = [root for root in _roots(script, scripts) if (parts := _parts(script.path, root))]
+        if not named:
             return None
+        folder = named[0]
+        parts = _parts(script.path, folder)
         module = ".".join(parts)
         if kind.factories:  # the program finds the app, and takes a path
             target = module if folder == Path() else target
@@ -132,17 +163,29 @@ def _packages(script: Script, scripts: Sequence[Script], kind: Framework) -> tup
     return tuple(dict.fromkeys((*kind.packages, *packages_of(script.imports, scripts))))
 
 
-def _root(script: Script, scripts: Sequence[Script]) -> Path:
-    """Returns the folder that has to be on Python's path: the uppermost that has what the script imports of the project; else the project's own."""
+def _parts(path: Path, root: Path) -> tuple[str, ...]:
+    """Returns the names of a script's module below a folder; none where one of them is no name in Python."""
+    parts = path.relative_to(root).with_suffix("").parts
+    parts = parts[:-1] if parts[-1] == "__init__" else parts
+    return parts if all(map(str.isidentifier, parts)) else ()
+
+
+def _roots(script: Script, scripts: Sequence[Script]) -> list[Path]:
+    """Returns the folders that may be put on Python's path for a script: that where most of its imports are first, else the uppermost."""
     roots = [*reversed(script.path.parents)]  # the project's folder is the first
     if script.relative:
         roots.pop()
-    others = [each.path for each in scripts if each.path != script.path]
-    return next((root for root in roots if any(module_at(each, root) in script.imports for each in others)), Path())
+    places = {
+        place
+        for each in scripts
+        if each.path != script.path
+        for place in (each.path.with_suffix(""), *each.path.parents)
+    }
+    found = {root: sum(root.joinpath(*each.split(".")) in places for each in script.modules) for root in roots}
+    return sorted(roots, key=lambda root: -found[root])
 
 
 def packages_of(modules: Iterable[str], scripts: Sequence[Script]) -> tuple[str, ...]:
-    """Returns the packages to require for modules, but for those of the project and of Python."""
+    """Returns the packages to require for well-known modules. Of another, a stranger's package may have the name: a build asks for it."""
     own = {module_at(each.path, root) for each in scripts for root in each.path.parents}
-    others = set(modules) - own - sys.stdlib_module_names - _OF_NO_PACKAGE
-    return tuple(map(proposal, sorted(others)))
+    return tuple(map(proposal, sorted((set(modules) & (DISTRIBUTIONS.keys() | _WELL_KNOWN)) - own)))

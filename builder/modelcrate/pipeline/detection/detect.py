@@ -77,11 +77,8 @@ def _detect(folder: Path, files: list[Path]) -> tuple[Project, tuple[Finding, ..
     loose = [path for path in files if not any(bundle in path.parents for bundle in bundles)]
     scripts = [read_script(folder, path) for path in loose if path.suffix == ".py"]
     whole = recognise_folder(frozenset(path.name for path in files if path.parent == Path()))
-    if (
-        whole is None
-        and not any(script.serves or script.meant for script in scripts)
-        and (apps := find_applications(scripts))
-    ):
+    scripted = any(each.serves or (each.meant and (each.names or each.path.name == _SCRIPT)) for each in scripts)
+    if whole is None and not scripted and (apps := find_applications(scripts)):
         return _application_project(folder, files, scripts, apps)
     script, script_found = _script(folder, scripts)
     whole = whole if script is None else None

@@ -49,7 +49,7 @@ class Script:
     Of one that can't be parsed, why; and the names `init` and `run`, where its text defines them.
 
     Of an application also the names at its top that are one, the methods that it calls with the port that they are given (0 for none),
-    and whether it imports relatively, as a module of a package.
+    the dotted names of the modules that it imports, and whether it imports relatively, as a module of a package.
     """
 
     path: Path
@@ -59,6 +59,7 @@ class Script:
     fault: str = ""
     apps: tuple[str, ...] = ()
     calls: Mapping[str, int] = field(default_factory=dict, hash=False)
+    modules: frozenset[str] = frozenset()
     relative: bool = False
 
     @property
@@ -110,7 +111,21 @@ def read_script(folder: Path, path: Path) -> Script:
     if not made.app:
         return made
     relative = any(isinstance(node, ast.ImportFrom) and node.level for node in tree.body)
-    return replace(made, apps=tuple(_made(tree, made.app)), calls=dict(_calls(tree)), relative=relative)
+    return replace(
+        made,
+        apps=tuple(_made(tree, made.app)),
+        calls=dict(_calls(tree)),
+        modules=frozenset(_modules(tree)),
+        relative=relative,
+    )
+
+
+def _modules(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
 
 
 def _made(tree: ast.Module, kind: str) -> Iterator[str]:

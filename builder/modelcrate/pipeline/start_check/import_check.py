@@ -55,6 +55,7 @@ def held_imports(
     """
     known = KnownModules.of(project, folder, files.entry, resolved, python, cache)
     code = started(project, folder, files, known)
+    known = known.importing_from(code.roots)
     pickles = [each for model in models for each in model.pickles] if project.command is None else []
     named = [module for each in pickles for module in each.modules]
     found = reach(code.starts, known.sources, python, named)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.pipeline.compose import import_roots
@@ -73,6 +74,10 @@ class KnownModules:
             ),
             _apart(project, resolved, "setuptools" in distributions),
         )
+
+    def importing_from(self, roots: Sequence[str]) -> KnownModules:
+        """Returns the same with more folders of the project from which its modules are imported."""
+        return replace(self, sources=replace(self.sources, roots=tuple(dict.fromkeys((*roots, *self.sources.roots)))))
 
     def has(self, module: str) -> bool:
         """Returns whether a module can be imported."""

@@ -16,6 +16,8 @@ from modelcrate.resolve.import_names import provides
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 
+_OF_PACKAGES = frozenset({"flask", "fastapi"})
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -26,12 +28,14 @@ class Started:
         entry: The script in the project's folder, with the folder that goes with it.
         folder: The folder of the image in which it starts.
         faults: What the image lacks of what it is to start.
+        roots: Folders below the app's root from which the program imports besides those of PYTHONPATH.
     """
 
     starts: tuple[Start, ...]
     entry: Entry
     folder: str
     faults: tuple[UserError, ...] = ()
+    roots: tuple[str, ...] = ()
 
 
 def started(project: Project, folder: Path, files: Files, known: KnownModules) -> Started:
@@ -56,7 +60,24 @@ def started(project: Project, folder: Path, files: Files, known: KnownModules) -
         starts += _starts(code, here, known.sources)
         if not starts:
             faults += _absent(code, here, known, project.command)
-    return Started(tuple(starts), entry, str(here), tuple(faults))
+    place = _imports_from(code, here, known.sources)
+    roots = (str(place.relative_to(APP_ROOT)),) if place.is_relative_to(APP_ROOT) else ()
+    return Started(tuple(starts), entry, str(here), tuple(faults), roots)
+
+
+def _imports_from(code: StartedCode, here: PurePosixPath, sources: Sources) -> PurePosixPath:
+    """Returns the folder that a program puts onto Python's path: that of its script, or where it is told to look, or where it starts.
+
+    Programs that import an app out of a script take the folder above its package.
+    """
+    if not code.script:
+        return normal(here / code.folder)
+    place = normal(here / code.script).parent
+    while code.program in _OF_PACKAGES and place.is_relative_to(APP_ROOT) and place != PurePosixPath(APP_ROOT):
+        if str(place.relative_to(APP_ROOT) / "__init__.py") not in sources.files:
+            break
+        place = place.parent
+    return place
 
 
 def _folder(project: Project, command: Command) -> PurePosixPath:
