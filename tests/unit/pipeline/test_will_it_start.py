@@ -320,7 +320,7 @@ def test_a_program_imports_from_where_it_looks(check: Check) -> None:
         code, said = check(f"command: {argv}\nsource: .\nports: [8000]\n", servers, **files)
         assert code == 0, (argv, said)
         assert "near" not in said
-    within = {**files, "api____init___py": ""}
+    within = {**files, "api__init_py": ""}
     code, said = check("command: [flask, --app, api/main.py, run]\nsource: .\nports: [8000]\n", servers, **within)
     assert code == 2
     assert "imports near, which is at api/near.py" in said
