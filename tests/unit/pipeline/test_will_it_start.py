@@ -305,6 +305,14 @@ def test_what_a_command_starts_is_held_to_the_same_check(check: Check) -> None:
     assert check("command: [/bin/true]\n")[0] == 0
 
 
+def test_a_hidden_file_is_no_module(check: Check, tmp_path: Path) -> None:
+    """macOS writes ._score.py beside score.py into archives."""
+    for name in ("._score.py", ".py", "src/._lib.so"):
+        (tmp_path / "thing" / "src").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "thing" / name).write_bytes(b"\0\5\x16\7")
+    assert check("entry: {source: ., script: score.py}\n", score_py=SCRIPT)[0] == 0
+
+
 def test_a_program_imports_from_where_it_looks(check: Check) -> None:
     """Python and Streamlit from the folder of their script, flask and fastapi from above its package, servers from where they are told to."""
     files = {"api__main_py": "import near\napp = None\n", "api__near_py": ""}

@@ -68,7 +68,10 @@ class Sources:
     @classmethod
     def of(cls, files: Mapping[str, Path], roots: Sequence[str], project: Path) -> Sources:
         """Returns the sources with these files of a project, which are imported from these folders."""
-        code = [PurePosixPath(name) for name in files if name.endswith((".py", ".so"))]
+        paths = (PurePosixPath(name) for name in files if name.endswith((".py", ".so")))
+        code = [
+            path for path in paths if not path.name.startswith(".")
+        ]  # which is no module's name: macOS writes ._score.py
         places = {str(folder) for file in code for folder in file.parents}
         return cls(
             files,
