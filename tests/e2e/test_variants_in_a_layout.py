@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from modelcrate.config import Config
+from modelcrate.pipeline import attest
 from modelcrate.transports import store
 from modelcrate_layers.content import Digest
 from support.command import Inside
@@ -73,13 +74,17 @@ def test_one_that_is_copied_alone_takes_what_is_beside_it(
     words = ("--sign", key.with_suffix(".key"), "--sources", "--locked")
     inside("build", project, *words, "-o", f"oci-archive:{tmp_path / 'all.tar'}").succeeded()
     source = f"oci-archive:{tmp_path / 'all.tar'}"
-    for name, chosen in (("gpu", ("--variant", "gpu")), ("big", ("--variant", "big"))):
-        inside("copy", source, f"store:{name}:1", *chosen).succeeded()
+    for name, chosen in (
+        ("cpu", ("--variant", "default")),
+        ("gpu", ("--variant", "gpu")),
+        ("big", ("--variant", "big")),
+        ("arm", ("--platform", "linux/arm64")),
+    ):
+        assert "not signed" not in inside("copy", source, f"store:{name}:1", *chosen).succeeded().err
         inside("verify", f"{name}:1", "--key", key.with_suffix(".pub")).succeeded()
         inside("verify", f"{name}:1", "--rebuild").succeeded()
-        assert inside("digest", source, *chosen).succeeded().out == inside("digest", f"{name}:1").succeeded().out
-    inside("copy", source, "store:arm:1", "--platform", "linux/arm64").succeeded()
-    inside("verify", "arm:1", "--key", key.with_suffix(".pub")).succeeded()
+        if name != "arm":  # `digest` takes no platform
+            assert inside("digest", source, *chosen).succeeded().out == inside("digest", f"{name}:1").succeeded().out
     found = store.find("gpu:1", Config(inside.home))
     assert found is not None
     assert_valid_found(found)
@@ -135,3 +140,16 @@ def test_a_folder_for_a_dockerfile_tells_the_digest_that_its_project_gives(
     inside("build", project, "--variant", "big", "-o", f"dockerfile:{tmp_path / 'folder'}").succeeded()
     made = inside("build", tmp_path / "folder", "-o", f"oci:{tmp_path / 'layout'}:1", "--json").succeeded().json
     assert made["digest"] in (tmp_path / "folder" / "Dockerfile").read_text()
+
+
+def test_a_new_index_of_signed_images_is_said_to_be_unsigned(
+    inside: Inside, project: Path, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Versions before this one signed no index of the default alone."""
+    with monkeypatch.context() as earlier:
+        earlier.setattr(attest, "indexes", lambda built: [built.descriptor])
+        inside("build", project, "--sign", key.with_suffix(".key"), "-t", "one:1").succeeded()
+    said = inside("copy", "one:1", "store:cpu:1", "--variant", "default").succeeded().err
+    assert "a new index, and not signed" in said
+    inside("sign", "cpu:1", "--key", key.with_suffix(".key")).succeeded()
+    inside("verify", "cpu:1", "--key", key.with_suffix(".pub")).succeeded()

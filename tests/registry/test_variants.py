@@ -242,3 +242,24 @@ def test_a_tag_that_two_would_have_is_refused_before_anything_is_built(
     name = f"{registry.host}/variants/meeting:1"
     crate("build", project, "--push", name, "--push", f"{name}-gpu").failed(2, f"{name}-gpu", "variant gpu")
     crate("build", project, "--push", f"{registry.host}/variants/x:{'t' * 126}").failed(2, "a tag is 1 to 128")
+
+
+def test_each_is_signed_wherever_it_goes(crate: Crate, project: Path, registry: Running, tmp_path: Path) -> None:
+    """Indexes of a variant and of the project alone are no part of the index: their signatures stayed behind, or were never made."""
+    name, other = f"{registry.host}/variants/signed:1", f"{registry.host}/variants/moved:1"
+    with open(project / "modelcrate.yaml", "a") as file:
+        file.write("platforms: [linux/amd64, linux/arm64]\n")
+    crate("keygen", tmp_path / "key").succeeded()
+    build(crate, project, "--push", name, "--sign", tmp_path / "key.key")
+    crate("copy", f"registry:{name}", f"registry:{other}").succeeded()
+    crate("copy", f"registry:{other}", f"registry:{other}-cpu", "--variant", "default").succeeded()
+    for one in (other, f"{other}-gpu", f"{other}-cpu"):
+        crate("verify", one, "--key", tmp_path / "key.pub").succeeded()
+
+
+def test_a_copy_of_signed_bills_gets_no_others(crate: Crate, project: Path, registry: Running, tmp_path: Path) -> None:
+    name, other = f"{registry.host}/variants/bills:1", f"{registry.host}/variants/copied:1"
+    crate("keygen", tmp_path / "key").succeeded()
+    build(crate, project, "--push", name, "--sign", tmp_path / "key.key")
+    crate("copy", f"registry:{name}", f"registry:{other}").succeeded()
+    assert "spdx+json" not in crate("verify", other, "--key", tmp_path / "key.pub").succeeded().out

@@ -35,10 +35,22 @@ def move(source: str | Reference, target: str, args: argparse.Namespace, console
         found = find(source, session.connections)
         image = chosen(found, args.platform, args.variant)
         receipt = session.copy(str(source), image, [output])
+        if image.digest != found.descriptor.digest and is_unsigned_whole(image):
+            console.print_message(
+                f"{image.digest} is a new index, and not signed: what is signed are its images. modelcrate sign {target} --key KEY"
+            )
         if getattr(args, "referrers", False):
             _referrers(replace(found, descriptor=image.descriptor), target, session.connections, console)
     console.print_result(receipt.json(), receipt_text(receipt))
     return 0
+
+
+def is_unsigned_whole(image: Deliverable) -> bool:
+    """Returns whether nothing beside an index signs it, but something signs its images."""
+    from modelcrate.security.signing.statements import BUNDLES
+
+    signed = {each.subject for each in image.graph().attached if each.kind in BUNDLES}
+    return bool(signed) and image.digest not in signed
 
 
 def chosen(found: Found, platform: Platform | None, variant: str = "") -> Deliverable:

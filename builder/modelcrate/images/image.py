@@ -302,18 +302,23 @@ def is_variant_name(text: str) -> bool:
     return len(text) <= MAX_VARIANT_NAME and _VARIANT_NAME.fullmatch(text) is not None and text != DEFAULT_VARIANT
 
 
-def variants_of(made: Deliverable) -> dict[str, Image | Index]:
-    """Returns the variants in an index by their names: what each of them is by itself. Nothing, where it has no image that is none.
+def parts_of(made: Deliverable) -> dict[str, Image | Index]:
+    """Returns what the default and each variant of an index is by itself, by their names. Nothing, where it has not both of them.
 
     A foreign index may have names that could not be the end of a tag; those are not among them.
     """
     named: dict[str, list[Image]] = {}
     for each in made.images:
-        named.setdefault(each.variant, []).append(each)
-    if not named.pop("", None):
+        if not each.variant or is_variant_name(each.variant):
+            named.setdefault(each.variant or DEFAULT_VARIANT, []).append(each)
+    if DEFAULT_VARIANT not in named or len(named) == 1:
         return {}
-    fitting = {name: images for name, images in named.items() if is_variant_name(name)}
-    return {name: images[0] if len(images) == 1 else combine(images) for name, images in fitting.items()}
+    return {name: images[0] if len(images) == 1 else combine(images) for name, images in named.items()}
+
+
+def variants_of(made: Deliverable) -> dict[str, Image | Index]:
+    """Returns the variants in an index by their names: what each of them is by itself. Nothing, where it has no image that is none."""
+    return {name: each for name, each in parts_of(made).items() if name != DEFAULT_VARIANT}
 
 
 def without_annotation(manifest: Mapping[str, Any], key: str) -> dict[str, Any]:

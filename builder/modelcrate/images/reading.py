@@ -18,7 +18,7 @@ from modelcrate.images.image import (
     ImageLayer,
     Index,
     combine,
-    variants_of,
+    parts_of,
 )
 from modelcrate.images.image_config import check_config
 from modelcrate.images.manifests import (
@@ -150,7 +150,7 @@ class Found:
     def attached(self) -> tuple[Artifact, ...]:
         """Reads the artifacts about it and its images: signatures, attestations, bills of materials. None of them is verified."""
         found = self._noted()
-        for digest in (self.descriptor.digest, *(each.digest for each in self.members())):
+        for digest in (self.descriptor.digest, *(each.digest for each in (*self.members(), *self.part_indexes()))):
             found += self.collection.beside(digest)
         return merge_artifacts(found)
 
@@ -175,11 +175,11 @@ class Found:
         return tuple(each for each in leaves(self.collection, self.descriptor) if is_runnable(each))
 
     @_placed
-    def variant_indexes(self) -> tuple[Descriptor, ...]:
-        """Returns the indexes of its variants for several platforms: each has a tag of its own, and a signature where it is signed."""
+    def part_indexes(self) -> tuple[Descriptor, ...]:
+        """Returns the indexes that its default and its variants for several platforms are by themselves: each is signed where it is signed."""
         if not any(VARIANT in each.annotations for each in self.members()):
             return ()
-        return tuple(each.descriptor for each in variants_of(self.read()).values() if isinstance(each, Index))
+        return tuple(each.descriptor for each in parts_of(self.read()).values() if isinstance(each, Index))
 
     @_placed
     def copy(self) -> Copy:

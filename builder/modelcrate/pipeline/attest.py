@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelcrate.config import Config
 from modelcrate.images.artifact import CREATED_ANNOTATION, ONCE_ANNOTATION, Artifact, make_referrer
-from modelcrate.images.image import Copy, Image, Index, variants_of
+from modelcrate.images.image import Copy, Image, Index, parts_of
 from modelcrate.pipeline.locking import built_pins
 from modelcrate.pipeline.prepare import Prepared
 from modelcrate.pipeline.receipt import Receipt
@@ -92,9 +92,9 @@ def attest(
 
 
 def indexes(built: Index) -> Iterator[Descriptor]:
-    """Yields the index, and those of its variants for several platforms: each of them has a tag."""
+    """Yields the index, and those that its default and its variants for several platforms are by themselves: each can be taken alone."""
     yield built.index.descriptor
-    yield from (each.descriptor for each in variants_of(built).values() if isinstance(each, Index))
+    yield from (each.descriptor for each in parts_of(built).values() if isinstance(each, Index))
 
 
 def _with_sources(prepared: Prepared, receipt: Receipt, config: Config) -> Receipt:
@@ -111,7 +111,7 @@ def attest_copy(copied: Copy, config: Config) -> Copy:
 
     Nothing is fetched: a remote layer is listed as not read.
     """
-    if not copied.images or any(each.kind in (spdx.MEDIA_TYPE, SPDX) for each in copied.contents.attached):
+    if not copied.images or any(is_bill(each.descriptor) for each in copied.contents.attached):
         return copied
     known = gather_contents([layer for each in copied.images for layer in each.layers], config, fetch=False)
     pins = built_pins(copied.digest, config)
@@ -121,6 +121,12 @@ def attest_copy(copied: Copy, config: Config) -> Copy:
         contents = inventory(each.title, each, config, pins.get(each.label), known)
         made += (*maker.artifacts(each.manifest.descriptor, contents), *maker.layer_contents(each, known))
     return replace(copied, contents=replace(copied.contents, attached=(*copied.contents.attached, *made)))
+
+
+def is_bill(entry: Descriptor) -> bool:
+    """Returns whether an artifact is a bill of materials, signed or not, by its entry in a list."""
+    kinds = entry.rest.get("artifactType"), entry.annotations.get("dev.sigstore.bundle.predicateType")
+    return not {spdx.MEDIA_TYPE, cyclonedx.MEDIA_TYPE, SPDX, CYCLONEDX}.isdisjoint(kinds)
 
 
 def attest_anew(found: Found, identity: str, config: Config, signer: Signer) -> list[Predicate]:

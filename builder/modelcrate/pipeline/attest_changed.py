@@ -14,14 +14,12 @@ from modelcrate.images.previous import Previous
 from modelcrate.images.reading import Found
 from modelcrate.images.sources import Changes, is_sources, make_sources, read_sources
 from modelcrate.inspect.golden_requests import KIND as TESTS
-from modelcrate.pipeline.attest import ArtifactMaker, indexes
+from modelcrate.pipeline.attest import ArtifactMaker, indexes, is_bill
 from modelcrate.pipeline.changed_sources import find_changes
 from modelcrate.pipeline.request import AttestationOptions
-from modelcrate.security.sbom import cyclonedx, spdx
 from modelcrate.security.sbom.contents import LayerContents
 from modelcrate.security.sbom.inventory import inventory
 from modelcrate.security.sbom.layer_contents import gather_contents
-from modelcrate.security.signing.statements import CYCLONEDX, SPDX
 from modelcrate_layers.content import Descriptor, Digest
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
@@ -113,7 +111,7 @@ def _attest_changed(image: Image, old: Image, change: _Change, maker: ArtifactMa
         image = replace(image, attached=(*image.attached, *_tests(image, beside)))
     if any(map(is_sources, listed)):
         image = _with_sources_of(old, image, change, maker)
-    wanted = any(map(_is_bill, listed)) if options.sbom is None else options.sbom
+    wanted = any(map(is_bill, listed)) if options.sbom is None else options.sbom
     if not wanted and options.signer is None:
         return image
     known: dict[Digest, LayerContents] = {}
@@ -137,11 +135,6 @@ def _with_sources_of(old: Image, image: Image, change: _Change, maker: ArtifactM
         artifact = make_sources(image.manifest.descriptor, each.file, each.version, each.blob, changes)
         made += (artifact, *(maker.vouch(image, artifact) if each.digest in change.vouched else ()))
     return replace(image, attached=(*image.attached, *made))
-
-
-def _is_bill(entry: Descriptor) -> bool:
-    kinds = entry.rest.get("artifactType"), entry.annotations.get("dev.sigstore.bundle.predicateType")
-    return not {spdx.MEDIA_TYPE, cyclonedx.MEDIA_TYPE, SPDX, CYCLONEDX}.isdisjoint(kinds)
 
 
 def _tests(image: Image, beside: Sequence[Artifact]) -> Iterator[Artifact]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from modelcrate._version import __version__
 from modelcrate.events import Notice
-from modelcrate.images.image import DEFAULT_VARIANT, Image, Index
+from modelcrate.images.image import DEFAULT_VARIANT, Deliverable, Image, Index, combine
 from modelcrate.images.reading import Found
 from modelcrate.images.sources import UNCHANGED, Sources, blamed_on_sources, require_sources
 from modelcrate.inspect.verify_rebuild import list_mismatches
@@ -123,7 +123,7 @@ def _rebuild(sources: Sources, found: Found, image: Image | Index, session: Sess
             project = replace(project, created=_created(image.images[0]))
         project = replace(project, max_size=None, max_layer_growth=None)  # limits are for what is delivered
         try:
-            made = session.rebuild(replace(request, project=project, given=given))
+            made = _part_like(session.rebuild(replace(request, project=project, given=given)), image)
         except LockedError as fault:
             if fault.where != LOCK_NAME:
                 raise  # a package that can't be had any more
@@ -150,6 +150,18 @@ def _for_image(request: Request, image: Image | Index) -> Request:
     """Returns the request for those variants that an image has: one that was copied by itself has none beside it."""
     names = {each.variant or DEFAULT_VARIANT for each in image.images}
     return request.for_variant(*names) if request.project.variants and len(names) == 1 else request
+
+
+def _part_like(made: Deliverable, image: Image | Index) -> Deliverable:
+    """Returns those images of a rebuilt one that an image has: one platform that was copied by itself has the sources of all."""
+    images = [each for each in made.images if _has(image, each)]
+    if not images or len(images) == len(made.images):
+        return made
+    return images[0] if isinstance(image, Image) else combine(images)
+
+
+def _has(image: Deliverable, one: Image) -> bool:
+    return any(one.variant == each.variant and one.platform.matches(each.settings) for each in image.images)
 
 
 def _read(sources: Sources, top: Path, session: Session) -> Request:

@@ -66,7 +66,7 @@ def sign(found: Found, identity: str, signer: Signer, predicates: Sequence[Predi
             "an archive for Docker can't be signed: its manifest is not the image's",
             hint="sign first, then write the archive",
         )
-    subjects = {each.digest: each for each in (found.descriptor, *found.members(), *found.variant_indexes())}
+    subjects = {each.digest: each for each in (found.descriptor, *found.members(), *found.part_indexes())}
     made = [artifact for each in subjects.values() for artifact in signatures(each, identity, signer)]
     made += attestations(iter(predicates), signer)
     put(found, tuple(made))

@@ -97,7 +97,7 @@ def verify(found: Found, keys: Sequence[PublicKey], name: str) -> Verified:
     proven: list[Proven] = []
     faults: list[CrateError] = []
     unchecked: list[str] = []
-    indexes = {each.digest for each in found.variant_indexes()}  # what is about them is beside it in a layout
+    indexes = {each.digest for each in found.part_indexes()}  # what is about them is beside it in a layout
     for artifact in [each for each in found.attached() if not each.is_about(indexes)]:
         for piece in _pieces(artifact, unchecked):
             _judge(piece, keys, digests, proven, faults, unchecked)
