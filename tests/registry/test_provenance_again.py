@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import Counter
 from pathlib import Path
@@ -63,6 +64,31 @@ def test_the_newest_provenance_of_each_key_counts(output: str, docker_registry: 
     )
     for key in ("one", "two"):
         crate("verify", address, "--key", tmp_path / f"{key}.pub").succeeded()
+
+
+@pytest.mark.parametrize("output", ["registry:{host}/team/once:1", "store:once:1"])
+def test_a_key_behind_a_command_signs_nothing_twice(output: str, docker_registry: Running, tmp_path: Path) -> None:
+    """OpenSSL signs equal bytes otherwise each time, as most services do: at last there were more signatures than are read."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    project = write_project(
+        tmp_path / "p", "name: once\nbase: scratch\ncommand: [x]\nmodels: [{path: m.bin, name: m, version: 1}]\n"
+    )
+    (project / "m.bin").write_bytes(b"weights")
+    private, public = keys.write_pair(tmp_path / "k", None)
+    script = tmp_path / "token"
+    script.write_text(f"#!/bin/sh\ncase $1 in public) cat {public};; *) openssl dgst -sha256 -sign {private};; esac\n")
+    script.chmod(0o755)
+    (tmp_path / "home").mkdir()
+    crate, target = Crate.at(tmp_path / "home"), output.format(host=docker_registry.host)
+    address, told = target.removeprefix("store:"), []
+    for words in (("build", project, "-o", target, "--sign"), ("sign", address, "--key")):
+        for _ in range(2):
+            crate(*words, f"command:{script}").succeeded()
+            made = beside(address, crate.home)
+            told.append((len(made), sum(len(each.layers) for each in made)))
+    assert len(set(told)) == 1
+    crate("verify", address, "--key", public).succeeded()
 
 
 def entry(content: bytes, once: str | None = None, created: str | None = None) -> Descriptor:

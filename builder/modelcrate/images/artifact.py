@@ -32,10 +32,12 @@ that is built again and again without a change would else have a statement of ea
 
 CREATED_ANNOTATION = "org.opencontainers.image.created"
 
-MAX_ARTIFACTS = 100
-"""Artifacts of one image that are read; an endless list is an attack (CVE-2023-46737)."""
+MAX_ARTIFACTS = 1000
+"""Artifacts of one image that are read: a scan each night adds some hundred a year, and an endless list is an attack (CVE-2023-46737)."""
 
-MAX_LAYERS = 100
+MAX_LAYERS = 1000
+"""Signatures under one tag that are read; cosign reads as many."""
+
 EMPTY = Literal(b"{}", MediaType.EMPTY)
 TAG_SUFFIXES = (".sig", ".att")
 """Suffixes of the tags under which cosign before version 3 keeps signatures and attestations."""

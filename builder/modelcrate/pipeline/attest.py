@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from modelcrate.images.reading import Found
     from modelcrate.security.signing.keys import Signer
     from modelcrate.security.signing.signing import Predicate
+    from modelcrate.transports.connections import Connections
     from modelcrate.transports.output import Output
 
 
@@ -38,7 +39,7 @@ def attest(
     prepared: Prepared,
     receipt: Receipt,
     outputs: Sequence[Output],
-    config: Config,
+    connections: Connections,
     begun: datetime,
     hashes: Mapping[FileRange, str],
 ) -> Receipt:
@@ -48,11 +49,11 @@ def attest(
         prepared: What the image was made from.
         receipt: The image.
         outputs: Where the image goes: a registry's reference is its name in signatures.
-        config: The settings; their home remembers the contents of layers.
+        connections: The open connections. The home of their settings remembers the contents of layers.
         begun: When the build began, for the provenance.
         hashes: SHA-256 in hex of models' files that were read on the way.
     """
-    options = prepared.request.attestations
+    options, config = prepared.request.attestations, connections.config
     if options.sources:
         receipt = _with_sources(prepared, receipt, config)
     sbom = options.wants_sbom(outputs)
@@ -60,16 +61,23 @@ def attest(
         return receipt  # and no layer is looked at
     images = receipt.image.images
     earlier = () if prepared.request.paranoid else prepared.previous
-    key = options.signer.public if options.signer is not None else None
+    signer = options.signer
+    if signer is not None:
+        from modelcrate.security.signing.repeated import repeated
+        from modelcrate.transports.addresses import find_there
+
+        there = (found for _, found in find_there(outputs, connections))
+        signer = repeated(signer, (each for each in there if each.descriptor.digest == receipt.image.digest))
+    key = signer.public if signer is not None else None
     layers = [layer for each in images for layer in each.layers]
-    fetch = bool(options.sbom or options.signer)
+    fetch = bool(options.sbom or signer)
     known = gather_contents(layers, config, earlier, key, fetch, KnownFacts(prepared.facts, hashes))
     inventories = tuple(inventory(receipt.name, each, config, prepared.pins.get(each.label), known) for each in images)
     provenance = None
-    if options.provenance or options.signer is not None:
+    if options.provenance or signer is not None:
         provenance = _provenance(prepared, inventories, config, begun)
     pushed = next((each.target for each in outputs if each.kind == PUSHED), receipt.name)
-    maker = ArtifactMaker(config, image_identity(pushed), sbom, options.signer, provenance)
+    maker = ArtifactMaker(config, image_identity(pushed), sbom, signer, provenance)
     described = tuple(
         replace(
             each,

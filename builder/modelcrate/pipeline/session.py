@@ -201,7 +201,7 @@ class Session:
         if build.prepared.request.attestations.wants_any(places):
             from modelcrate.pipeline.attest import attest
 
-            receipt = attest(build.prepared, receipt, places, self.config, build.begun, build.hashes.found)
+            receipt = attest(build.prepared, receipt, places, self.connections, build.begun, build.hashes.found)
         delivered = replace(build, receipt=self._put(receipt, places))
         self._share_layers(delivered, places)
         return delivered

@@ -12,7 +12,6 @@ from typing import Any
 
 from modelcrate.images.image import Deliverable, ImageLayer
 from modelcrate.images.previous import Previous
-from modelcrate.images.reading import Found
 from modelcrate.inspect.explain import grown
 from modelcrate.pipeline.plan import Plan, PlannedLayer, choose_codec
 from modelcrate.pipeline.request import Request
@@ -139,34 +138,16 @@ def find_earlier(request: Request, connections: Connections) -> dict[Platform, P
             each: Previous(request.against, named.image(each, wanted), found=named)
             for each in request.project.platforms
         }
-    places = list(_targets(request, connections))
+    from modelcrate.transports.addresses import find_there
+    from modelcrate.transports.store import StoreOutput
+
+    places = list(find_there(request.outputs or [StoreOutput(request.project.name)], connections))
     earlier: dict[Platform, Previous] = {}
     for platform in request.project.platforms:
         for where, found in places:
             with suppress(SourceError):  # it has none for this platform
                 earlier.setdefault(platform, Previous(where, found.image(platform, request.variant), found=found))
     return earlier
-
-
-def _targets(request: Request, connections: Connections) -> Iterator[tuple[str, Found]]:
-    """Yields the images that the outputs have now; without outputs, the one that the local store has under the project's name.
-
-    Archives of Docker are passed over: what they store is not compressed.
-    """
-    from modelcrate.net.errors import NotFound
-    from modelcrate.transports import store
-    from modelcrate.transports.addresses import find
-
-    named = [(each.kind, each.target) for each in request.outputs] or [("store", request.project.name)]
-    for kind, target in named:
-        with suppress(NotFound, SourceError):  # there is nothing yet
-            found = None
-            if kind == "store":
-                found = store.find(target, connections.config)
-            elif kind in ("registry", "oci") or (kind == "oci-archive" and target != "-"):
-                found = find(f"{kind}:{target}", connections)
-            if found is not None:
-                yield target, found
 
 
 def _name(layer: ImageLayer) -> str:

@@ -14,7 +14,8 @@ Behind a name, and behind a folder or file with or without its tag, `@DIGEST` ma
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from modelcrate.images.reading import Found
@@ -51,6 +52,24 @@ def find(address: str | Reference, connections: Connections) -> Found:
         why=_list_names(connections),
         hint="an image elsewhere has an address such as registry:REF, oci:DIR or docker-archive:FILE",
     )
+
+
+def find_there(outputs: Iterable[Output], connections: Connections) -> Iterator[tuple[str, Found]]:
+    """Yields the images that outputs have now, each with the target of its output.
+
+    Archives of Docker are passed over: what they store is not compressed, and nothing is beside it.
+    """
+    from modelcrate.net.errors import NotFound
+
+    for each in outputs:
+        with suppress(NotFound, SourceError):  # there is nothing yet
+            found = None
+            if each.kind == store.KIND:
+                found = store.find(each.target, connections.config)
+            elif each.kind in ("registry", "oci") or (each.kind == "oci-archive" and each.target != "-"):
+                found = find(f"{each.kind}:{each.target}", connections)
+            if found is not None:
+                yield each.target, found
 
 
 def name_of(address: str) -> str | None:

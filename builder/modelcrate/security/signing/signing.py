@@ -10,6 +10,7 @@ from modelcrate.events import ignore_event
 from modelcrate.images.artifact import Artifact, read_original_location
 from modelcrate.images.reading import Found
 from modelcrate.security.signing.keys import Signer
+from modelcrate.security.signing.repeated import repeated
 from modelcrate.security.signing.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SIGNED, SPDX, attest, simple
 from modelcrate.transports import archive, oci
 from modelcrate.transports import registry as registries
@@ -66,6 +67,7 @@ def sign(found: Found, identity: str, signer: Signer, predicates: Sequence[Predi
             "an archive for Docker can't be signed: its manifest is not the image's",
             hint="sign first, then write the archive",
         )
+    signer = repeated(signer, [found])
     subjects = {each.digest: each for each in (found.descriptor, *found.members(), *found.part_indexes())}
     made = [artifact for each in subjects.values() for artifact in signatures(each, identity, signer)]
     made += attestations(iter(predicates), signer)

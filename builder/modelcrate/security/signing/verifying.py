@@ -118,6 +118,17 @@ def verify(found: Found, keys: Sequence[PublicKey], name: str) -> Verified:
     )
 
 
+def signed_beside(found: Found) -> Iterator[tuple[bytes, bytes]]:
+    """Yields what the signatures beside an image sign, and the signatures, in DER. None of them is verified."""
+    for artifact in found.attached():
+        for piece in _pieces(artifact, []):
+            if piece.envelope is None:
+                yield piece.payload, piece.signature
+            else:
+                data = statements.pae(piece.envelope.payload_type, piece.payload)
+                yield from ((data, signature) for signature in piece.envelope.signatures)
+
+
 def require_signature(verified: Verified) -> None:
     """Checks that an image has a valid signature and no faults.
 
