@@ -263,3 +263,16 @@ def test_a_copy_of_signed_bills_gets_no_others(crate: Crate, project: Path, regi
     build(crate, project, "--push", name, "--sign", tmp_path / "key.key")
     crate("copy", f"registry:{name}", f"registry:{other}").succeeded()
     assert "spdx+json" not in crate("verify", other, "--key", tmp_path / "key.pub").succeeded().out
+
+
+def test_a_variant_that_is_new_has_not_grown(crate: Crate, project: Path) -> None:
+    """It was refused under --against, as if the image that is named were a wrong one."""
+    text = (project / "modelcrate.yaml").read_text()
+    (project / "modelcrate.yaml").write_text(text.replace(VARIANT, ""))
+    crate("build", project, "-t", "before:1").succeeded()
+    (project / "modelcrate.yaml").write_text(text)
+    budget = ("--max-layer-growth", "1kB", "--against", "before:1")
+    said = crate("build", project, *budget, "-t", "after:1").succeeded().err
+    assert "no earlier image is there to measure linux/amd64 gpu against" in said
+    (project / "model.bin").write_bytes(noise(400_000, 7))
+    crate("build", project, *budget, "-t", "after:2").failed(8, "grew by 10")

@@ -322,10 +322,12 @@ class Session:
             if request.limit is not None:
                 check_size(made, request.limit, limit_way_out(request, prepared.world))
             if request.growth_limit is not None:
-                if not earlier:
-                    self.emit(
-                        Notice("max-layer-growth: no earlier image is there to measure against, so nothing was refused")
-                    )
+                for each in made.images:
+                    if each.platform not in earlier:
+                        text = (
+                            f"no earlier image is there to measure {each.label} against, so nothing of it was refused"
+                        )
+                        self.emit(Notice(f"max-layer-growth: {text}"))
                 check_growth(made, earlier, request.growth_limit)
         except ImageSizeError as fault:
             fault.previous = (*earlier.values(), *prepared.previous)

@@ -126,26 +126,22 @@ def find_earlier(request: Request, connections: Connections) -> dict[Platform, P
     """Returns the images to measure growth against: the one that the request names, else what its target has, or the local store.
 
     Raises:
-        SourceError: The request names an image that is not there, or is none for the platform.
+        SourceError: The request names an image that is not there.
         RegistryError: A registry can't be reached.
     """
-    if request.against:
-        from modelcrate.transports.addresses import find
-
-        named = find(request.against, connections)
-        wanted = request.variant
-        return {
-            each: Previous(request.against, named.image(each, wanted), found=named)
-            for each in request.project.platforms
-        }
-    from modelcrate.transports.addresses import find_there
+    from modelcrate.transports.addresses import find, find_there
     from modelcrate.transports.store import StoreOutput
 
-    places = list(find_there(request.outputs or [StoreOutput(request.project.name)], connections))
+    if request.against:
+        places = [(request.against, find(request.against, connections))]
+    else:
+        places = list(find_there(request.outputs or [StoreOutput(request.project.name)], connections))
     earlier: dict[Platform, Previous] = {}
     for platform in request.project.platforms:
         for where, found in places:
-            with suppress(SourceError):  # it has none for this platform
+            with suppress(
+                SourceError
+            ):  # it has none for this platform, or no such variant: one that is new has not grown
                 earlier.setdefault(platform, Previous(where, found.image(platform, request.variant), found=found))
     return earlier
 
