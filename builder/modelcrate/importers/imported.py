@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
 
 from modelcrate.importers.secrecy import tell
 from modelcrate.project.values import FILE_NAME, Project
-from modelcrate_layers.atomic import write_file
+from modelcrate_layers.atomic import incoming, remove, write_file
+from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import as_machine_error
@@ -29,6 +31,7 @@ class Imported:
         notices: What else was decided.
         missing: What has to be there before an image can be built.
         renewed: Files that may be there already, because they are written anew each time.
+        placed: Large files of this machine that belong into the folder: where they are, by the names that they get.
     """
 
     file: Path
@@ -41,6 +44,7 @@ class Imported:
     notices: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     renewed: frozenset[str] = frozenset()
+    placed: Mapping[str, Path] = field(default_factory=dict, hash=False)
 
     def lines(self) -> tuple[str, ...]:
         """Returns all that is to be said about it, one thing a line."""
@@ -83,6 +87,7 @@ def write_imported(found: Imported, *, force: bool = False) -> tuple[Path, ...]:
         parse_project(texts[FILE_NAME].encode(), FILE_NAME, found.folder)  # what is written is a project file
     except UserError as fault:
         raise _of_the_file(found, fault) from None
+    placed = tuple(_place(file, found.folder / name, force) for name, file in found.placed.items())
     paths = tuple(found.folder / name for name in texts)
     own, *others = zip(paths, texts.values(), strict=True)
     before, after = (
@@ -97,7 +102,25 @@ def write_imported(found: Imported, *, force: bool = False) -> tuple[Path, ...]:
         with as_machine_error(path):
             path.parent.mkdir(exist_ok=True)
             write_file(path, text.encode())
-    return paths
+    return (*paths, *placed)
+
+
+def _place(file: Path, path: Path, force: bool) -> Path:
+    """Puts a file into the folder of a project: as another name of the same file, where the disk is the same, else as a copy."""
+    if path.exists() and not force:
+        if path.stat().st_size == file.stat().st_size:
+            return path
+        raise UserError("exists already", where=str(path), hint="move it away, or replace it with --force")
+    with as_machine_error(path):
+        remove(path)
+        try:
+            os.link(file, path)
+        except OSError:  # another disk, or a file of somebody else
+            with incoming(path.parent) as out, file.open("rb") as data:
+                while chunk := data.read(CHUNK):
+                    out.write(chunk)
+                out.keep(path)
+    return path
 
 
 def _of_the_file(found: Imported, fault: UserError) -> UserError:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.importers.imported import Imported
 from modelcrate.importers.llama_server import CONTEXT, Chat, llama_project
 from modelcrate.importers.modelfile_lines import Instruction, parse_modelfile
-from modelcrate.importers.modelfile_models import gguf_files, read_adapter, read_model
+from modelcrate.importers.modelfile_models import gguf_files, read_adapter, read_model, stored_model, with_stored
 from modelcrate.importers.modelfile_settings import read_settings
 from modelcrate.importers.project_parts import OCI, free_name
 from modelcrate.importers.reading import Reading
@@ -47,11 +48,14 @@ def read(file: Path) -> Imported:
     """
     reading = Reading(file, TOOL)
     lines = parse_modelfile(read_source(file), str(file))
+    stored = stored_model(reading, lines)
+    if stored is not None:
+        lines = with_stored(lines, stored)
     for each in lines:
         if each.word in _OTHERS:
             reading.leave(each.word.upper(), each.value, _OTHERS[each.word])
     settings = read_settings(reading, lines)
-    model, adapter = read_model(reading, lines), read_adapter(reading, lines)
+    model, adapter = read_model(reading, lines, stored), read_adapter(reading, lines)
     name = project_name(file.absolute().parent.name) or "model"
     if model is None:
         _chat(reading, lines)
@@ -64,7 +68,8 @@ def read(file: Path) -> Imported:
         "the server answers as OpenAI's API does, POST /v1/chat/completions on port 8080, and not as Ollama's"
     )
     models = [model] if adapter is None else [model, adapter]
-    return reading.finish(*llama_project(name, file.name, models, settings, _chat(reading, lines)))
+    made = reading.finish(*llama_project(name, file.name, models, settings, _chat(reading, lines)))
+    return made if stored is None else replace(made, placed={stored.name: stored.file})
 
 
 def _chat(reading: Reading, lines: Sequence[Instruction]) -> Chat | None:

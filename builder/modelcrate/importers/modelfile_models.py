@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from modelcrate.importers.modelfile_lines import Instruction
+from modelcrate.importers.ollama_store import StoredModel, find_stored
 from modelcrate.importers.project_parts import MAX_NAME, MAX_PATH, free_name, hub_model
 from modelcrate.importers.reading import Reading
 from modelcrate.importers.secrecy import has_secret
@@ -26,8 +27,31 @@ _CACHED = re.compile(r"/models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})/(.+\.
 """A file in the local cache of a hub, which has the repository and the commit in its path."""
 
 
-def read_model(reading: Reading, lines: Sequence[Instruction]) -> Model | HubModel | None:
-    """Returns the model that FROM names; None for one that an image can't have, which is a fault."""
+def stored_model(reading: Reading, lines: Sequence[Instruction]) -> StoredModel | None:
+    """Returns the model of Ollama's own store that FROM names, where it names a model of its library that is there."""
+    named = next((each for each in lines if each.word == "from"), None)
+    if named is None or not _is_of_the_library(reading, named.value):
+        return None
+    return find_stored(named.value, named.line)
+
+
+def with_stored(lines: Sequence[Instruction], stored: StoredModel) -> tuple[Instruction, ...]:
+    """Returns the instructions of a Modelfile with those of its model, which count where it says nothing of the kind itself."""
+    own = {(each.word, each.name if each.word == "parameter" else "") for each in lines} - {("from", "")}
+    more = (each for each in stored.lines if (each.word, each.name if each.word == "parameter" else "") not in own)
+    return (*lines, *more)
+
+
+def read_model(
+    reading: Reading, lines: Sequence[Instruction], stored: StoredModel | None = None
+) -> Model | HubModel | None:
+    """Returns the model that FROM names; None for one that an image can't have, which is a fault.
+
+    Args:
+        reading: The Modelfile.
+        lines: Its instructions.
+        stored: The model of Ollama's own store that FROM names.
+    """
     named = [each for each in lines if each.word == "from"]
     if not named:
         reading.fault("names no model", "FROM ./model.gguf")
@@ -48,7 +72,10 @@ def read_model(reading: Reading, lines: Sequence[Instruction]) -> Model | HubMod
     if cached := _CACHED.search(value):
         reading.take("FROM", f"models: hf: {cached[1]}/{cached[2]}, files: {cached[4]}")
         return hub_model(keys, f"{cached[1]}/{cached[2]}", cached[3], [cached[4]])
-    if not _is_place(value) and not (len(value) <= MAX_NAME and (reading.file.parent / value).exists()):
+    if stored is not None:
+        reading.take("FROM", f"models: {stored.name}, which is in Ollama's own store: {stored.file}")
+        return Model(Path(stored.name), free_name(Path(stored.name).stem, ()))
+    if _is_of_the_library(reading, value):
         reading.faults.append(_of_the_library(reading, named[0]))
         return None
     path = _path(reading, value, "FROM", "model.gguf")
@@ -163,6 +190,13 @@ def _is_place(value: str) -> bool:
     )
 
 
+def _is_of_the_library(reading: Reading, value: str) -> bool:
+    """Returns whether FROM names a model of Ollama's library, or what is none at all: neither a file nor a model of a hub."""
+    if _HUB.match(value) or _is_address(value) or _is_place(value):
+        return False
+    return not (len(value) <= MAX_NAME and (reading.file.parent / value).exists())
+
+
 def _is_short(value: str) -> bool:
     """Returns whether a file can have such a path."""
     return len(value.encode()) <= MAX_PATH and all(len(each.encode()) <= MAX_NAME for each in re.split(r"[/\\]", value))
@@ -183,7 +217,8 @@ def _of_the_library(reading: Reading, line: Instruction) -> UserError:
     return UserError(
         f"{line.value[:100]} is a name in Ollama's library, and not a file",
         where=f"{reading.file}:{line.line}",
-        hint=f"`ollama show --modelfile {line.value[:100]}` names its GGUF file: copy it here as model.gguf, and write FROM ./model.gguf; "
+        why="Ollama's own store on this machine does not have it (OLLAMA_MODELS, ~/.ollama/models)",
+        hint=f"`ollama pull {line.value[:100]}` puts it there; or copy its GGUF file here and write FROM ./model.gguf; "
         f"or take one of a hub: FROM hf.co/ORG/NAME-GGUF:{QUANTIZATION} ({page('hub')})",
     )
 

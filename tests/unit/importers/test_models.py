@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 
 from modelcrate.importers.imported import write_imported
 from modelcrate.importers.modelfile_lines import parse_modelfile
+from modelcrate.importers.ollama_store import find_stored
 from modelcrate.project.values import DebianBase, GoldenTest, HubModel, Model, ScratchBase
 from modelcrate.resolve.hub.listing import HubFile
 from modelcrate.resolve.hub.selection import select_files
+from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
 from support.configurations import read, write
 
@@ -175,6 +178,77 @@ def test_a_folder_of_safetensors_is_served_with_transformers(tmp_path: Path) -> 
     found = read(file)
     assert (found.project.command, found.project.models) == (None, (Model(Path("folder"), "folder"),))
     assert [each.partition(";")[0] for each in found.not_taken] == ["SYSTEM: x", "PARAMETER temperature"]
+
+
+def put_into_ollama(store: Path, place: str, layers: dict[str, bytes]) -> None:
+    """A store of Ollama's with one model: its manifest, and a blob for each layer."""
+    named = [
+        {"mediaType": f"application/vnd.ollama.image.{kind}", "digest": str(Digest.of(data)), "size": len(data)}
+        for kind, data in layers.items()
+    ]
+    (store / "blobs").mkdir(parents=True)
+    for each, data in zip(named, layers.values(), strict=True):
+        (store / "blobs" / str(each["digest"]).replace(":", "-")).write_bytes(data)
+    manifest = store / "manifests" / place
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text(json.dumps({"schemaVersion": 2, "layers": named}))
+
+
+@pytest.mark.parametrize(
+    ("named", "place", "name"),
+    [
+        ("llama3.2", "registry.ollama.ai/library/llama3.2/latest", "llama3.2.gguf"),
+        ("llama3.2:1b", "registry.ollama.ai/library/llama3.2/1b", "llama3.2-1b.gguf"),
+        ("me/mario:v1", "registry.ollama.ai/me/mario/v1", "mario-v1.gguf"),
+        ("registry.example/me/mario", "registry.example/me/mario/latest", "mario.gguf"),
+    ],
+)
+def test_a_model_of_ollamas_library_is_taken_from_its_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, place: str, name: str
+) -> None:
+    layers = {
+        "model": b"GGUFweights",
+        "params": b'{"stop": ["<end>"], "temperature": 0.1}',
+        "system": b"You are kind.",
+        "messages": b'[{"role": "user", "content": "Hello"}]',
+        "template": b"{{ .Prompt }}",
+    }
+    put_into_ollama(tmp_path / "store", place, layers)
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "store"))
+    file = write(tmp_path, "ollama", Modelfile=f"FROM {named}\nPARAMETER temperature 0.9\n")
+    found = read(file)
+    assert found.project.models == (Model(Path(name), name.removesuffix(".gguf")),)
+    script = found.files["serve/serve.py"]
+    assert all(each in script for each in ("<end>", "0.9", "You are kind.", "Hello"))
+    assert "0.1" not in script, "what the Modelfile says itself counts"
+    assert any(each.startswith("TEMPLATE") for each in found.not_taken)
+    for _ in range(2):
+        write_imported(found, force=True)
+        assert (file.parent / name).read_bytes() == b"GGUFweights"
+    (file.parent / name).unlink()
+    (file.parent / name).write_bytes(b"another")
+    with pytest.raises(UserError, match="exists already"):
+        write_imported(read(file))
+
+
+@pytest.mark.parametrize("model", [b"no weights", b"GGUFcut"])
+def test_a_model_that_is_not_whole_in_ollamas_store_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: bytes
+) -> None:
+    place = "registry.ollama.ai/library/llama3.2/latest"
+    put_into_ollama(tmp_path / "store", place, {"model": model})
+    (blob,) = (tmp_path / "store" / "blobs").iterdir()
+    blob.write_bytes(model.removesuffix(b"cut"))
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "store"))
+    with pytest.raises(UserError, match="is a name in Ollama's library") as raised:
+        read(write(tmp_path, "ollama", Modelfile="FROM llama3.2\n"))
+    assert "ollama pull llama3.2" in raised.value.hint
+
+
+@pytest.mark.parametrize("name", ["../../up", "a/../b", "a/b/c/d", "..", "a:..", ".hidden"])
+def test_no_name_leads_out_of_ollamas_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
+    assert find_stored(name, 1) is None
 
 
 @pytest.mark.parametrize(
