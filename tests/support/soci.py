@@ -136,21 +136,22 @@ def assert_valid_ztoc(blob: bytes, data: bytes) -> Checked:
     assert (root.number(2), root.number(3)) == (len(blob), len(tar))
     digests = info.texts(2)
     assert info.number(1, "i") == len(digests) - 1
-    starts, members = _gzip_spans(blob, tar, info.octets(3)) if packed else (_plain_spans(blob, info.octets(3)), 0)
-    assert len(starts) == len(digests)
-    for start, end, digest in zip(starts, [*starts[1:], len(blob)], digests, strict=True):
+    spans, members = _gzip_spans(blob, tar, info.octets(3)) if packed else (_plain_spans(blob, info.octets(3)), 0)
+    assert len(spans) == len(digests)
+    for (start, end), digest in zip(spans, digests, strict=True):
         assert digest.decode() == f"sha256:{hashlib.sha256(blob[start:end]).hexdigest()}"
     return Checked(_entries(tar, root.table(4).tables(0)), len(digests), members)
 
 
-def _plain_spans(blob: bytes, checkpoints: bytes) -> list[int]:
+def _plain_spans(blob: bytes, checkpoints: bytes) -> list[tuple[int, int]]:
     info = Table.root(checkpoints)
     assert (info.number(0, "i"), info.number(2)) == (2, len(blob))
-    return [*range(0, len(blob), info.number(1))]
+    starts = range(0, len(blob), info.number(1))
+    return [*zip(starts, [*starts[1:], len(blob)], strict=True)]
 
 
-def _gzip_spans(blob: bytes, tar: bytes, checkpoints: bytes) -> tuple[list[int], int]:
-    """The places where spans begin, each read as the snapshotter's C code reads it; `in`, `out`, bits, and 32 KiB before."""
+def _gzip_spans(blob: bytes, tar: bytes, checkpoints: bytes) -> tuple[list[tuple[int, int]], int]:
+    """The spans, each read as the snapshotter's C code reads it; `in`, `out`, bits of the byte before `in`, and 32 KiB before."""
     count, size = struct.unpack_from("<iq", checkpoints)
     assert size > 0
     assert len(checkpoints) == 12 + count * (17 + 32768), "the second version of the format"
@@ -158,17 +159,21 @@ def _gzip_spans(blob: bytes, tar: bytes, checkpoints: bytes) -> tuple[list[int],
     windows = [checkpoints[12 + at * (17 + 32768) + 17 :][:32768] for at in range(count)]
     assert points[0][1] == 0
     gzip.GzipFile(fileobj=io.BytesIO(blob[: points[0][0]] + b"\x03\0" + bytes(8))).read()  # what is before is a header
-    most = 0
+    most, spans = 0, []
     for (start, begin, bits), window, (stop, end, _) in zip(
         points, windows, [*points[1:], (len(blob), len(tar), 0)], strict=True
     ):
-        assert bits == 0, "places within a byte are not made here"
+        assert 0 <= bits < 8
         assert start < stop
         assert begin < end or end == len(tar)
-        found, members = _inflate(blob[start:stop], window, end - begin)
+        spans.append((start - (bits > 0), stop))
+        part = blob[slice(*spans[-1])]
+        if bits:  # inflatePrime: its upper bits come first
+            part = (int.from_bytes(part, "little") >> 8 - bits).to_bytes(len(part), "little")
+        found, members = _inflate(part, window, end - begin)
         assert found == tar[begin:end]
         most = max(most, members)
-    return [start for start, _, _ in points], most
+    return spans, most
 
 
 def _inflate(part: bytes, window: bytes, wanted: int) -> tuple[bytes, int]:

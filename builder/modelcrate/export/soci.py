@@ -29,6 +29,9 @@ EXAMPLE = PLACE
 MIN_LAYER = 10 << 20
 """Bytes of a layer from which on it gets a table, as soci-snapshotter's own tool has it: a smaller one is pulled as fast as its table."""
 
+RULES = 2
+"""The version of what makes a layer unsuited: an answer of older rules is not believed."""
+
 PLACES = frozenset({"registry", "oci", "oci-archive", "store"})
 """Outputs that can have an index with a manifest that is no image."""
 
@@ -107,7 +110,7 @@ def _table(layer: ImageLayer, rows: bool, results: ResultCache, emit: Emit) -> L
     """Returns the table of a layer, or why it has none."""
     plain = layer.descriptor
     key = {"layer": str(plain.digest), "rows": rows, "span": SPAN, "tool": TOOL}
-    unsuited = {**key, "unsuited": True}
+    unsuited = {**key, "unsuited": RULES}
     if (known := results.get(key)) is not None:
         return Literal(known, ZTOC)
     if (why := results.get(unsuited)) is not None:

@@ -1,7 +1,7 @@
 """Spans of a stored layer: where a reader can begin, what it needs to know to begin there, and the digests of what is between.
 
-In gzip a reader can begin where a member does (there nothing is before it), and where a stored block does. Elsewhere blocks begin within a byte, and no
-library at hand tells where. So a span is one file at least in a row of members (`splice`), and a layer that is one deflate stream has one span.
+In gzip a reader can begin where a member does (there nothing is before it), and where a block does, by the 32 KiB before it. Within a member that is not the
+first nothing is entered. So a span is one file at least in a row of members (`splice`).
 
 Readers before soci-snapshotter 0.14 take what is behind the first member of a span for zeros, without a word. So rows are taken only where that is wanted,
 and only such whose files end in the member that they begin in. Their spans begin in the contents of a file, and what is behind that in the same member is of that file
@@ -15,10 +15,10 @@ import zlib
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
-from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError, SourceError
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.codec import FRAME_TAIL, MAX_UNPACKED, UNPACK_LIMIT
+from modelcrate_layers.tar.deflate_blocks import HEAD, block_starts
 from modelcrate_layers.tar.flatbuffer import Int, Long, Table, pack
 
 SPAN = 4 << 20
@@ -34,6 +34,8 @@ MAX_HEADER = 1 << 16
 """Bytes of the header of a gzip member."""
 
 _SLICE = 1 << 16
+_PIECE = 1 << 14
+"""Bytes of a deflate stream that are unpacked at once: they give 16 MiB at most."""
 
 
 class UnsuitedLayerError(SourceError):
@@ -58,6 +60,12 @@ class Stored:
                 break
             self._held = memoryview(chunk)
         return self._held[:_SLICE]
+
+    def ahead(self, count: int) -> bytes:
+        """Returns the next bytes, `count` of them, or all that there are; what is taken next begins with them."""
+        while len(self._held) < count and (chunk := next(self._chunks, None)) is not None:
+            self._held = memoryview(bytes(self._held) + chunk)
+        return bytes(self._held[:count])
 
     def take(self, count: int) -> memoryview:
         """Returns the next bytes, as many as there are of `count`; at most those of `peek`."""
@@ -87,9 +95,9 @@ class Stored:
         self.digests.append(self._hashed.hexdigest())
         self.begin()
 
-    def begin(self) -> None:
-        """Begins a span here; what was before it is in none."""
-        self._hashed = sha256()
+    def begin(self, before: bytes = b"") -> None:
+        """Begins a span here; what was before it is in none, but for some bytes that are in this one, too."""
+        self._hashed = sha256(before)
 
 
 class PlainSpans:
@@ -123,7 +131,7 @@ class GzipSpans:
 
     def __init__(self, stored: Stored, rows: bool, largest: int = MAX_SPAN) -> None:
         self._stored, self._rows, self._largest = stored, rows, largest
-        self._points: list[tuple[int, int, bytes]] = []
+        self._points: list[tuple[int, int, int, bytes]] = []
         self._members, self._begun, self._apart = 0, 0, True
         self._reach = MAX_UNPACKED
         self.size, self.body = 0, range(0)
@@ -164,19 +172,30 @@ class GzipSpans:
             raise UnsuitedLayerError(
                 "is a row of gzip members that are not files, which old versions of soci-snapshotter misread"
             )
-        points = (struct.pack("<qqB", stored, at, 0) + past.rjust(WINDOW, b"\0") for stored, at, past in self._points)
+        points = (struct.pack("<qqB", *place) + past.rjust(WINDOW, b"\0") for *place, past in self._points)
         return b"".join([struct.pack("<iq", len(self._points), SPAN), *points])
 
-    def _enter(self, past: bytes) -> None:
-        """Begins a span here, where one may begin, and the last one is long enough. `past` is what the stream may refer to."""
+    def _enter(self, past: bytes, bits: int = 0, shared: bytes = b"") -> None:
+        """Begins a span here, where one may begin, and the last one is long enough.
+
+        Args:
+            past: What the stream may refer to.
+            bits: How many bits of the last byte are of this span.
+            shared: That byte, which is in both spans.
+        """
         if not self._points:
             self._stored.begin()
-        elif self._in_file and (self._first_file or self.size - self._points[-1][1] >= SPAN):
+        elif self._in_file and (self._first_file or self._is_due(0)):
             self._stored.end()
+            self._stored.begin(shared)
             self._reach = self.body.stop
         else:
             return
-        self._points.append((self._stored.position, self.size, past))
+        self._points.append((self._stored.position, self.size, bits, past))
+
+    def _is_due(self, more: int) -> bool:
+        """Returns whether the last span is long enough, once so many bytes more are of it."""
+        return self.size + more - self._points[-1][1] >= SPAN
 
     @property
     def _in_file(self) -> bool:
@@ -189,7 +208,7 @@ class GzipSpans:
         return self._members > 1 and len(self._points) == 1
 
     def _check(self) -> None:
-        stored, at, _ = self._points[-1]
+        stored, at, _, _ = self._points[-1]
         if max(self.size - at, self._stored.position - stored) > self._largest:
             raise UnsuitedLayerError(
                 f"has more than {self._largest >> 20} MiB in one gzip stream, which can't be entered in its middle"
@@ -236,16 +255,28 @@ class GzipSpans:
                 yield data
 
     def _inflated(self, past: bytes) -> Iterator[bytes]:
+        """The rest of a member. Its blocks can be entered in the first one alone; a reader takes the place within a byte from the table."""
         unpack = zlib.decompressobj(-zlib.MAX_WBITS, past)
         try:
             while not unpack.eof:
-                part = self._stored.peek()
-                data = unpack.decompress(part, CHUNK)
-                left = unpack.unused_data if unpack.eof else unpack.unconsumed_tail
-                self._stored.take(len(part) - len(left))
-                if data:
-                    yield data
-                elif not part and not unpack.eof:
+                seen, before = self._stored.ahead(_PIECE + HEAD), unpack.copy()
+                part = seen[:_PIECE]
+                if not part:
                     raise IntegrityError("the gzip data is cut short")
+                data = unpack.decompress(part)
+                length = len(part) - len(unpack.unused_data)
+                used = given = 0
+                if self._members == 1 and self._is_due(len(data)):
+                    for place in block_starts(before, seen, length):
+                        if self._is_due(place.given - given):
+                            self._stored.read(place.before - used)
+                            yield data[given : place.given]
+                            used, given = place.before, place.given
+                            shared = seen[used - 1 : used] if place.bits else b""
+                            self._enter((past + data[:given])[-WINDOW:], place.bits, shared)
+                self._stored.read(length - used)
+                past = (past + data)[-WINDOW:]
+                if given < len(data):
+                    yield data[given:]
         except zlib.error as fault:
             raise IntegrityError(f"damaged gzip data: {fault}") from None

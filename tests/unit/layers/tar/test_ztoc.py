@@ -14,6 +14,7 @@ import pytest
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.tar import codec
+from modelcrate_layers.tar.deflate_blocks import block_starts
 from modelcrate_layers.tar.recipe import Recipe
 from modelcrate_layers.tar.sources import Bytes
 from modelcrate_layers.tar.spans import SPAN, UnsuitedLayerError
@@ -82,10 +83,54 @@ def test_a_row_has_one_only_where_that_is_wanted() -> None:
     assert table(one, rows=False) == table(one), "one member, in which blocks are stored"
 
 
-@pytest.mark.parametrize("name", ["gzip", "zstd"])
-def test_what_can_not_be_entered_has_none(name: str) -> None:
-    with pytest.raises(UnsuitedLayerError):
-        table(stored(name), name)
+def test_what_can_not_be_entered_has_none() -> None:
+    with pytest.raises(UnsuitedLayerError, match="is stored in zstd"):
+        table(stored("zstd"), "zstd")
+    plain = archive((info("large"), noise(SPAN // 2).hex().encode() * 2))
+    unpack = zlib.compressobj(6, wbits=31, strategy=zlib.Z_FIXED)
+    with pytest.raises(UnsuitedLayerError, match="entered in its middle"):
+        table(unpack.compress(plain) + unpack.flush())
+
+
+def packed(plain: bytes, level: int) -> bytes:
+    made = zlib.compressobj(level, wbits=31)
+    return made.compress(plain) + made.flush()
+
+
+@pytest.mark.parametrize("level", [1, 6, 9, -2])
+def test_one_deflate_stream_is_entered_where_a_block_begins(level: int) -> None:
+    """Blocks begin within a byte: the layers of most images are such streams."""
+    text = noise(SPAN).hex().encode()
+    plain = archive(
+        (info("a"), text), *((info(f"small{at}"), text[at : at + 900]) for at in range(300)), (info("b"), text)
+    )
+    blob = (
+        stored("gzip", Tree.of([file(b"a", Bytes(text)), file(b"b", Bytes(text))]))
+        if level < 0
+        else packed(plain, level)
+    )
+    made = table(blob, rows=False)
+    spans = assert_valid_ztoc(blob, made).spans
+    assert spans >= 4
+    assert table(blob, rows=False, step=4097) == made, "it does not depend on the pieces"
+    points = Table.root(made).table(5).octets(3)
+    assert any(points[12 + at * (17 + 32768) + 16] for at in range(spans)), "within a byte"
+
+
+def test_every_block_is_found_and_nothing_else() -> None:
+    """zlib's own flushes are places that are known: a block ends there, and an empty one and a byte's end follow."""
+    text, made, starts = noise(1 << 20).hex().encode(), zlib.compressobj(6, wbits=-15), [(0, 0)]
+    stream = b""
+    for at in range(0, len(text), 100_000):
+        stream += made.compress(text[at : at + 100_000]) + made.flush(zlib.Z_FULL_FLUSH)
+        starts.append((len(stream), at + 100_000))
+    found = {
+        (each.before, each.given)
+        for each in block_starts(zlib.decompressobj(-15), stream, len(stream))
+        if not each.bits
+    }
+    assert {each for each in starts if each[0] < len(stream)} <= found
+    assert not [*block_starts(zlib.decompressobj(-15), noise(1 << 16), 1 << 16)]
 
 
 def archive(*members: tuple[tarfile.TarInfo, bytes], form: int = tarfile.PAX_FORMAT, **more: dict[str, str]) -> bytes:
