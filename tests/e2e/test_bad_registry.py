@@ -61,6 +61,15 @@ def test_that_refuses_the_manifest(inside: Inside, project: Path) -> None:
         nothing_made(inside, registry)
 
 
+def test_that_takes_small_manifests_alone_is_not_asked_for_smaller_chunks(inside: Inside, project: Path) -> None:
+    with scripted() as registry:
+        registry.plan("PUT", "/manifests/", error(413, "SIZE_INVALID"), times=99)
+        failed = inside("build", project, "--push", f"{registry.host}/a/b:1").failed(
+            REGISTRY, "limits the size of manifests"
+        )
+        assert "chunk" not in failed.err
+
+
 def test_packages_that_own_one_file_are_told_before_any_of_them_is_sent(inside: Inside, tmp_path: Path) -> None:
     """It is looked at while the first layers are made."""
     project = served(tmp_path / "project", requires="one\ntwo")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+from modelcrate.importers.bento_models import loaded_models
 from modelcrate.importers.bento_packages import take_needs
 from modelcrate.importers.imported import Imported
 from modelcrate.importers.keys import Keys
@@ -82,7 +83,8 @@ def read(file: Path) -> Imported:
     base, python = _base(docker)
     section = keys.mapping("python") or reading.keys({})
     needs, of_conda = take_needs(keys, section)
-    env = _variables(keys, docker) | _models(keys, name) | _paths(section, name)
+    models = _models(keys, name, loaded_models(keys.reading, service))
+    env = _variables(keys, docker) | models | _paths(section, name)
     labels = keep_labels(keys, "labels")
     about = keys.data.get("description")
     if isinstance(about, str) and about.startswith("file:"):
@@ -101,7 +103,7 @@ def read(file: Path) -> Imported:
         labels=labels,
         command=command,
     )
-    return reading.finish(project, [*needs.files, *_ignored(keys)])
+    return reading.finish(project, [*needs.files, *_ignored(keys, bool(models))])
 
 
 def _load(reading: Reading) -> Mapping[str, object]:
@@ -247,24 +249,38 @@ def _lines(text: str) -> list[str]:
     return joined
 
 
-def _models(keys: Keys, name: str) -> dict[str, str]:
-    """Returns the variable with the place of the store, where models are named. They are on this machine alone, outside of the project."""
-    found = False
+def _models(keys: Keys, name: str, loaded: Mapping[str, str]) -> dict[str, str]:
+    """Returns the variable with the place of the store, where models are named. They are on this machine alone, outside of the project.
+
+    Args:
+        keys: Those of the file.
+        name: The name of the project.
+        loaded: The models that the code loads, and where it does. BentoML finds them, too, when it builds.
+    """
+    found = dict[str, str]()
     for each in keys.mappings("models", "tag"):
         tag = each.text("tag")
         stored = tag.partition(":")[0]
         if not _MODEL.fullmatch(stored):
             each.leave_all(dict.fromkeys(("tag", "filter", "alias"), "it is no name of a model in BentoML's store"))
             continue
-        found = True
-        if not (keys.reading.file.parent / STORE / "models" / stored).is_dir():
-            keys.reading.missing.append(
-                f"the model {tag[:100]} is in BentoML's store, outside of the project: "
-                f'mkdir -p {STORE}/models && cp -RL "${{BENTOML_HOME:-$HOME/bentoml}}/models/{stored[:100]}" {STORE}/models/'
-            )
+        found[stored] = tag
         each.take("tag", f"{STORE}/models/{stored}, where BENTOML_HOME says")
         each.leave("filter", "all files of the model are taken")
         each.leave("alias", "the code names the model by its tag")
+    for tag, where in loaded.items():
+        stored = tag.partition(":")[0]
+        if _MODEL.fullmatch(stored) and stored not in found:
+            found[stored] = tag
+            keys.reading.notices.append(
+                f"{where} loads the model {tag[:100]}: {STORE}/models/{stored}, where BENTOML_HOME says"
+            )
+    keys.reading.missing += [
+        f"the model {tag[:100]} is in BentoML's store, outside of the project: "
+        f'mkdir -p {STORE}/models && cp -RL "${{BENTOML_HOME:-$HOME/bentoml}}/models/{stored[:100]}" {STORE}/models/'
+        for stored, tag in found.items()
+        if not (keys.reading.file.parent / STORE / "models" / stored).is_dir()
+    ]
     return {"BENTOML_HOME": f"{APP_ROOT}/{name}/{STORE}"} if found else {}
 
 
@@ -274,8 +290,11 @@ def _paths(python: Keys, name: str) -> dict[str, str]:
     return {"PYTHONPATH": f"{APP_ROOT}/{name}/src"} if wanted else {}
 
 
-def _ignored(keys: Keys) -> Iterator[tuple[str, str]]:
-    """Yields the list of what stays out of the image, by the patterns of `include` and `exclude`, which have Git's grammar in both tools."""
+def _ignored(keys: Keys, stored: bool) -> Iterator[tuple[str, str]]:
+    """Yields the list of what stays out of the image, by the patterns of `include` and `exclude`, which have Git's grammar in both tools.
+
+    `stored` says whether models of BentoML's store are in the folder.
+    """
     include, exclude = keys.texts("include"), keys.texts("exclude")
     own = keys.reading.beside(".bentoignore").decode("utf-8", "replace").splitlines()
     chosen = include if include and "*" not in include else ()
@@ -291,7 +310,7 @@ def _ignored(keys: Keys) -> Iterator[tuple[str, str]]:
         for line in ([plain] if each.startswith("!") else [f"!{plain}", f"!{plain}/**"])
     ]
     escaped = [f"\\{each}" if each.startswith("#") else each for each in wanted]
-    store = [f"!{STORE}/**"] if "models" in keys else []
+    store = [f"!{STORE}/**"] if stored else []
     left_out = [f"\\{each}" if each.startswith("#") else each for each in exclude]
     lines = [*(["*", "!*/", *escaped, *store] if chosen else []), *left_out, *own]
     head = f"# What {plain_words(keys.reading.file.name)} leaves out, made from it by modelcrate init."

@@ -85,16 +85,22 @@ _QUOTA = re.compile(r"(?i)quota|storage limit|upper limit of|insufficient storag
 """What registries write where a project's room is used up; Harbor and others answer 403, as for a right that lacks."""
 
 
+def _size_hint(request: Request, host: str) -> str:
+    if "/manifests/" in request.url:  # it is sent as a whole, whatever the chunks of layers are
+        return "the registry, or a proxy in front of it, limits the size of manifests: that limit is raised there"
+    return (
+        "a proxy in front of the registry limits the size of request bodies; set `upload: chunks` and a smaller\n"
+        f"`chunk-size`, for instance 50MB, for {host} in registries.yaml"
+    )
+
+
 def _hint(request: Request, answer: Response, now: float | None) -> str:
     codes = {code for code, _ in error_text(answer)}
     host = host_and_port(request.url)
     if answer.status in (401, 403) or codes & {"DENIED", "UNAUTHORIZED"}:
         return _access_hint(request, answer, host, now)
     if answer.status == 413:
-        return (
-            "a proxy in front of the registry limits the size of request bodies; set `upload: chunks` and a smaller\n"
-            f"`chunk-size`, for instance 50MB, for {host} in registries.yaml"
-        )
+        return _size_hint(request, host)
     if "NAME_UNKNOWN" in codes or (answer.status == 404 and request.method == "POST"):
         if ".dkr.ecr." in host:
             return "the repository does not exist; ECR does not create one on push: `aws ecr create-repository` first"

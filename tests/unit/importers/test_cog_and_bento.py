@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -314,3 +315,31 @@ def test_a_bento_that_was_built_is_no_bentofile(tmp_path: Path) -> None:
     (tmp_path / "bento.yaml").write_text(json.dumps(built))
     with pytest.raises(UserError, match="a Bento that was built"):
         read(tmp_path / "bento.yaml")
+
+
+def test_models_that_a_service_loads_are_in_its_store_too(tmp_path: Path) -> None:
+    """BentoML takes them along when it builds; without them the container ends at its start."""
+    code = """\
+        import bentoml
+        from bentoml.models import BentoModel
+        TAG = "violations:abc"
+        ref = bentoml.xgboost.get(TAG)
+        other = bentoml.sklearn.load_model(tag="iris:latest")
+        third = BentoModel("third:1")
+        cache = {}
+        cache.get("nothing")
+        bentoml.sklearn.save_model("saved", None)
+        bentoml.depends(None)
+        """
+    text = "service: service.py:svc\ninclude: ['*.py']\nmodels: [third]\n"
+    file = write(tmp_path, "bento", bentofile__yaml=text, service__py=textwrap.dedent(code))
+    found = read(file)
+    assert found.project.env["BENTOML_HOME"].endswith("/bento-store")
+    for tag in ("violations:abc", "iris:latest", "third"):
+        assert any(f"the model {tag} is in BentoML's store" in each for each in found.missing), tag
+    assert len([each for each in found.missing if "BentoML's store" in each]) == 3
+    assert (
+        "service.py:4 loads the model violations:abc: bento-store/models/violations, where BENTOML_HOME says"
+        in found.notices
+    )
+    assert "!bento-store/**" in found.files[".modelcrateignore"]
