@@ -322,8 +322,9 @@
   window.addEventListener("popstate", follow);
   window.addEventListener("resize", draw);
 
-  if ($("picture")) $("picture").setAttribute("hidden", ""); // it is for paper
   if ($("tables")) $("tables").open = false;
+  if (!whole.size) return; // which the page says in words
+  if ($("picture")) $("picture").setAttribute("hidden", ""); // it is for paper
   $("tools").hidden = $("zoom").hidden = false;
   show();
   follow();

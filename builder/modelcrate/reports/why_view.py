@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from modelcrate.project.byte_sizes import format_size
+from modelcrate.reports.contents_tree import short
 from modelcrate.reports.facts import LayerFacts
 from modelcrate.reports.map_view import address, role
 from modelcrate.reports.markup import Markup, bar, join, size, table, tag
@@ -79,6 +80,6 @@ def _inputs(inputs: Sequence[str], more: Sequence[Markup]) -> Markup:
     listed = [tag("li", each) for each in inputs[:MAX_INPUTS]]
     if len(inputs) > MAX_INPUTS:
         listed.append(tag("li", f"and {len(inputs) - MAX_INPUTS} more"))
-    first = ", ".join(inputs[:2]) + (f" and {len(inputs) - 2} more" if len(inputs) > 2 else "")
+    first = ", ".join(map(short, inputs[:2])) + (f" and {len(inputs) - 2} more" if len(inputs) > 2 else "")
     summary = tag("summary", first or "no inputs are written down")
     return tag("details", summary, tag("ul", *listed) if listed else "", *more)

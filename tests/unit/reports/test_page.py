@@ -186,3 +186,12 @@ def test_markup_escapes_what_is_not_markup() -> None:
     )
     assert join("<", tag("rect", width="1")) == '&lt;<rect width="1"/>'
     assert tag("td", "a", cls="n", aria_label="x") == '<td class="n" aria-label="x">a</td>'
+
+
+def test_a_long_input_stands_in_full_behind_its_beginning() -> None:
+    """On a telephone one name made a row of the table taller than the page."""
+    name = f"{'n' * 300}.bin 0123456789ab"
+    one = full()
+    page = image_page(replace(one, layers=(replace(one.layers[0], inputs=(name,)),))).decode()
+    assert page.count("n" * 300) == 1
+    assert f"{'n' * 40}…" in page
