@@ -72,7 +72,25 @@ def without_referrers(registry: Script) -> None:
     registry.referrers = False
 
 
-ODD = [accepted_only, no_mounts, referrers_as_plain_json, tokens_that_end, absolute_locations, without_referrers]
+def documents_of_no_type(registry: Script) -> None:
+    """As static file servers send them; what is beside an image is then listed under a tag, which is a document as any other."""
+    registry.referrers = False
+    registry.plan("GET|HEAD", "/manifests/", without_type, times=999)
+
+
+def without_type(reply: Reply) -> Reply:
+    return replace(reply, headers={**reply.headers, "Content-Type": "application/octet-stream"})
+
+
+ODD = [
+    documents_of_no_type,
+    accepted_only,
+    no_mounts,
+    referrers_as_plain_json,
+    tokens_that_end,
+    absolute_locations,
+    without_referrers,
+]
 
 
 @pytest.mark.parametrize("oddity", ODD, ids=[each.__name__ for each in ODD])

@@ -50,7 +50,7 @@ from modelcrate_layers.content import (
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.packages.pinned import Package
-from modelcrate_layers.tar.reader import LIMITS, Limits, Place, index_tar
+from modelcrate_layers.tar.reader import BLOCK, LIMITS, Limits, Place, index_tar
 from modelcrate_layers.tar.tree import show
 
 MAX_NOTES = 64 << 20
@@ -94,6 +94,7 @@ class Bundle:
                 _refuse_rest(file)
             return cls._of(parts, members)
         except IntegrityError as fault:
+            _refuse_other(parts)
             raise IntegrityError(fault.what, where=fault.where or parts.where, why=fault.why, hint=fault.hint) from None
 
     @classmethod
@@ -112,7 +113,7 @@ class Bundle:
             notes.refuse_foreign(members)
             return cls(parts, members, images, notes)
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise IntegrityError(f"has an {NOTES} or index.json that no bundle has") from None
+            raise IntegrityError(f"{NOTES} or index.json is not what a bundle has") from None
 
     def file(self, name: bytes, descriptor: Descriptor) -> PartsBlob:
         """Returns a file of it.
@@ -261,6 +262,15 @@ def _range(blob: Blob, offset: int, size: int) -> Iterator[bytes]:
         size -= min(size, len(chunk))
 
 
+def _refuse_other(parts: Parts) -> None:
+    """Refuses what is no tar of a bundle from its first bytes on: what a reader says of such bytes tells nobody that it is another file."""
+    with parts.open() as file:
+        head = file.read(BLOCK)
+    if head[257:262] != b"ustar":
+        why = "it is compressed: unpack it first" if head[:2] == b"\x1f\x8b" or head[:4] == b"\x28\xb5\x2f\xfd" else ""
+        raise IntegrityError("is no bundle, or damaged at its beginning", where=parts.where, why=why)
+
+
 def _refuse_rest(file: BinaryIO) -> None:
     """Refuses bytes behind the end of a tar, where the file stands: a part of another bundle, for instance."""
     size = 0
@@ -282,5 +292,5 @@ def _json(parts: Parts, members: Mapping[bytes, Place], name: str, limit: int) -
         refuse_many(data)
     value = parse_json(data, limit=limit)
     if not isinstance(value, dict):
-        raise IntegrityError(f"has an {name} that is no object")
+        raise IntegrityError(f"its {name} is no object")
     return value

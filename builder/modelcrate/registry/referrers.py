@@ -150,12 +150,13 @@ class Referrers:
         answer = self._transport.send(request, remote, "list of referrers", (200, 404))
         if answer.status == 404:
             return []
-        if Digest.of(answer.body) == subject or answer.media_type != MediaType.INDEX:
+        media_type = documents.type_of(answer, str(tagged))
+        if Digest.of(answer.body) == subject or media_type != MediaType.INDEX:
             raise RegistryError(
                 "this registry can't list referrers", where=str(tagged),
                 why="the tag that should list them names something else (GitLab takes it for the digest)",
             )  # fmt: skip
-        document = documents.check_kind(answer.body, answer.media_type, request.where())
+        document = documents.check_kind(answer.body, media_type, request.where())
         return [Descriptor.parse(one) for one in document["manifests"]]
 
     def _add_to_tag(self, ref: Reference, subject: Digest, descriptors: Sequence[Descriptor]) -> None:

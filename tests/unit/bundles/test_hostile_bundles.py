@@ -367,11 +367,12 @@ def test_bytes_behind_the_end(tmp_path: Path) -> None:
         Bundle.open(path)
 
 
-@pytest.mark.parametrize("data", [b"", b"no tar at all", bytes(10_240), b"\x1f\x8b\x08 packed"])
+@pytest.mark.parametrize("data", [b"", b"no tar at all", bytes(10_240), b"\x1f\x8b\x08 packed" * 100])
 def test_what_is_no_bundle(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(data)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, match="is no bundle") as raised:
         Bundle.open(tmp_path / "a")
+    assert ("it is compressed" in raised.value.why) is data.startswith(b"\x1f")
 
 
 def test_a_bundle_that_is_a_folder_or_a_fifo(tmp_path: Path) -> None:
