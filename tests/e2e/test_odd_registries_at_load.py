@@ -82,8 +82,21 @@ def without_type(reply: Reply) -> Reply:
     return replace(reply, headers={**reply.headers, "Content-Type": "application/octet-stream"})
 
 
+def missing_as_a_page(registry: Script) -> None:
+    """A web server in front of it puts a page in the place of every 404."""
+    registry.referrers = False
+    registry.plan("GET", "/manifests/", page_if_missing, times=999)
+
+
+def page_if_missing(reply: Reply) -> Reply:
+    if reply.status != 404:
+        return reply
+    return Reply(404, {"Content-Type": "text/html"}, b"<html><h1>404 Not Found</h1></html>")
+
+
 ODD = [
     documents_of_no_type,
+    missing_as_a_page,
     accepted_only,
     no_mounts,
     referrers_as_plain_json,

@@ -143,7 +143,7 @@ class RegistryTransport:
         answer = reply.read()
         for text in wire.warnings(answer):
             self._warn(remote, text)
-        if answer.status in ok and not answer.is_web_page:
+        if answer.status in ok and (answer.status >= 400 or not answer.is_web_page):  # "not there" may come as a page
             remote.limiter.succeeded()
             return answer
         if answer.status in PASSING:
