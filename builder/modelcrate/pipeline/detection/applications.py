@@ -70,39 +70,11 @@ _NAMES = frozenset(
 )
 """What such scripts are usually called."""
 
-_WELL_KNOWN = frozenset(
-    {
-        *(
-            "catboost",
-            "datasets",
-            "diffusers",
-            "fastai",
-            "h5py",
-            "httpx",
-            "joblib",
-            "lightgbm",
-            "matplotlib",
-            "nltk",
-            "numpy",
-            "onnx",
-        ),
-        *(
-            "openai",
-            "pandas",
-            "plotly",
-            "polars",
-            "pyarrow",
-            "pydantic",
-            "requests",
-            "scipy",
-            "seaborn",
-            "shap",
-            "spacy",
-            "statsmodels",
-        ),
-        *("timm", "tokenizers", "torch", "torchaudio", "tqdm", "transformers", "ultralytics"),
-    }
-)
+_WELL_KNOWN = frozenset({
+    "catboost", "datasets", "diffusers", "fastai", "h5py", "httpx", "joblib", "lightgbm", "matplotlib", "nltk", "numpy", "onnx", "openai",
+    "pandas", "plotly", "polars", "pyarrow", "pydantic", "requests", "scipy", "seaborn", "shap", "spacy", "statsmodels", "timm", "tokenizers",
+    "torch", "torchaudio", "tqdm", "transformers", "ultralytics",
+})  # fmt: skip
 """Modules of packages of the same name that applications with models import."""
 
 
