@@ -44,6 +44,9 @@ EXAMPLE = "HOST/REPOSITORY[:TAG]"
 LATEST = "latest"
 """The tag of a push that names none."""
 
+AT_ONCE = 8
+"""Artifacts that are read at once."""
+
 KEPT = 256 << 10
 """Bytes of a document up to which it is kept as long as the image that was found."""
 
@@ -301,12 +304,27 @@ class RegistryCollection:
             listed = self._listed[digest] = newest(self.client.referrers(self.reference.at(digest)))
         if len(listed) > MAX_ARTIFACTS:
             raise IntegrityError(f"has more than {MAX_ARTIFACTS} artifacts of one image", where=self.where)
-        manifests = [each for each in listed if each.media_type == MediaType.MANIFEST]
+        manifests = [
+            each for each in listed if each.media_type == MediaType.MANIFEST and (wanted is None or wanted(each))
+        ]
+        found = self._read_artifacts(manifests)
         if wanted is not None:
-            return [read_artifact(each, self.read(each), self.blob) for each in manifests if wanted(each)]
-        found = [read_artifact(each, self.read(each), self.blob) for each in manifests]
+            return found
         tags = [make_digest_tag(digest, suffix) for suffix in TAG_SUFFIXES]
         return found + [each for tag in tags if (each := self.tagged(tag)) is not None]
+
+    def _read_artifacts(self, entries: Sequence[Descriptor]) -> list[Artifact]:
+        """Reads artifacts, several at once: an image that is signed each night has many, and each is a way there and back."""
+
+        def read(entry: Descriptor) -> Artifact:
+            return read_artifact(entry, self.read(entry), self.blob)
+
+        if len(entries) < 2:
+            return [read(each) for each in entries]
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(min(AT_ONCE, len(entries)), "beside") as pool:
+            return list(pool.map(read, entries))
 
     def tagged(self, tag: str) -> Artifact | None:
         """Returns the artifact under one of cosign's tags, if the repository has it."""
