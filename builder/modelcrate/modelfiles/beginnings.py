@@ -75,10 +75,13 @@ _IN_CONFIG = (b"activation_f", b"custom_pipelines", b'"structure"')
 _PAIRS = ((b"params", b"target"), (b"params", b"pipeline"), (b"backbone", b"head"), (b"stride", b"names"))
 """The same in YAML, where one word alone says nothing: keys of latent diffusion, pyannote and YOLO."""
 
+MODULE_NAMES = ("keras_module.txt", "pickle_module_info.txt")
+"""Files of MLflow's models that are the name of a module, which it imports, and nothing else."""
+
 ALWAYS_READ = (
     *("MLmodel", "modules.json", "router_config.json", "wordembedding_config.json", "adapter_config.json"),
     *("model_index.json", "gluonts-config.json", "predictor.json", "prediction_net.json", "input_transform.json"),
-    *("parameters.json", "settings.json"),
+    *("parameters.json", "settings.json", *MODULE_NAMES),
 )
 """How the names end of configurations that name modules: of MLflow, Sentence Transformers, PEFT, Diffusers, GluonTS and LlamaIndex."""
 

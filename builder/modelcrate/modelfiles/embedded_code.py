@@ -17,6 +17,7 @@ from typing import BinaryIO, cast
 from modelcrate.modelfiles import hdf5
 from modelcrate.modelfiles.beginnings import (
     MAX_CONFIG,
+    MODULE_NAMES,
     ends_as_zip,
     is_template,
     is_yaml,
@@ -161,6 +162,9 @@ def in_configuration(data: bytes, name: str) -> Iterator[Judgement]:
         return
     if is_template(name):
         yield from _each("transformers", in_template(data.decode("utf-8", "replace"), name))
+    elif name.endswith(MODULE_NAMES):
+        named = {name.rpartition("/")[2]: data.decode("utf-8", "replace").strip()}
+        yield from _each("mlflow", in_names((named,), name))
     elif is_yaml(name):
         yield from _each("yaml", in_yaml(data, name))
     else:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from modelcrate.modelfiles.beginnings import MODULE_NAMES
 from modelcrate.modelfiles.facts import Verdict
 from modelcrate.modelfiles.pickle import names
 from modelcrate.modelfiles.pickle.findings import NamedObject, Use
@@ -26,13 +27,24 @@ class _Import:
     """How names begin that the loader itself or its usual libraries have. Empty: what is called is rated, and a project's own is its affair."""
 
 
+_KERAS_MODULE, _PICKLE_MODULE = MODULE_NAMES
+"""What is read as an object whose key is the file's name and whose value is all that it has."""
+
 _SENTENCES = "Sentence Transformers imports"
+_BY_MLFLOW = "MLflow imports"
+_KERAS = ("keras.", "tensorflow.", "tf_keras.")
 _IMPORTS = (
     _Import("_target_", "Hydra calls (_target_)"),
     _Import("target", "loaders of latent diffusion call (target)", frozenset({"params"})),
     _Import("object_constructor", "LlamaIndex calls (object_constructor)", frozenset({"object_kwargs"})),
     _Import("class", "GluonTS calls (class)", frozenset({"__kind__"})),
     _Import("loader_module", "MLflow imports (loader_module)", name="MLmodel", own=("mlflow.",)),
+    _Import("keras_module", "MLflow imports (keras_module)", name="MLmodel", own=_KERAS),
+    _Import("model_class", "MLflow calls (model_class)", name="MLmodel", own=("xgboost.", "lightgbm.", "pyspark.")),
+    _Import(_KERAS_MODULE, _BY_MLFLOW, name=_KERAS_MODULE, own=_KERAS),
+    _Import(
+        _PICKLE_MODULE, _BY_MLFLOW, name=_PICKLE_MODULE, own=("mlflow.pytorch.", "pickle.", "cloudpickle.", "dill.")
+    ),
     _Import("type", _SENTENCES, name="modules.json", own=("sentence_transformers.",)),
     _Import("types", _SENTENCES, frozenset({"structure"}), own=("sentence_transformers.",)),
     _Import("tokenizer_class", _SENTENCES, name="wordembedding_config.json", own=("sentence_transformers.",)),
@@ -58,6 +70,9 @@ _LIBRARIES = re.compile(
     r"|blip_diffusion|wuerstchen|text_to_video_synthesis|vq_diffusion|hidream_image|ideogram4|cosmos|semantic_stable_diffusion"
 )
 """From where Diffusers takes the parts of a pipeline: its usual libraries, and its own pipelines that bring classes."""
+
+_MODULES = ("loader_module", "parent_library", "keras_module", _KERAS_MODULE, _PICKLE_MODULE)
+"""Keys whose texts are modules; others may also be words that a loader knows, without a dot."""
 
 _OF_ITS_OWN = ("code", "model_code_path")
 """What MLflow's files call the Python code in the model's folder."""
@@ -106,6 +121,8 @@ def in_names(values: tuple[object, ...], file: str) -> Iterator[tuple[Verdict, s
             for key in _OF_ITS_OWN:
                 for text in texts_in(value.get(key)):
                     yield Verdict.UNKNOWN, f"Python code of its own ({key}: {text[:80]})"
+            if "model_binary" not in value and isinstance(named := value.get("source_model_name"), str):
+                yield Verdict.UNKNOWN, f"a model of another repository, with its code (source_model_name: {named[:80]})"
         if file.endswith("model_index.json"):
             yield from _in_pipeline(value)
         yield from _in_yolo(value)
@@ -114,9 +131,7 @@ def in_names(values: tuple[object, ...], file: str) -> Iterator[tuple[Verdict, s
 def _in_import(named: _Import, text: str) -> Iterator[tuple[Verdict, str]]:
     if not named.own:
         yield from in_target(text, named.by)
-    elif not text.startswith(named.own) and (
-        _DOTTED.fullmatch(text) or named.key in ("loader_module", "parent_library")
-    ):
+    elif not f"{text}.".startswith(named.own) and (named.key in _MODULES or _DOTTED.fullmatch(text)):
         yield Verdict.UNKNOWN, f"{text[:80]}, which {named.by}"
 
 

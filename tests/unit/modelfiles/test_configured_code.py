@@ -241,6 +241,11 @@ WARNED = {
     "a target of Hydra's that loads": ("config.yaml", b"a: {_target_: torch.load, f: weights.pt}\n"),
     "a loader of MLflow's": ("MLmodel", mlmodel("mine.loader")),
     "the same, hidden": ("m/MLmodel", mlmodel("mine").replace(b"loader_module", b'"\\x6coader_module"')),
+    "a module of Keras' for MLflow": ("data/keras_module.txt", b"mine"),
+    "the same in MLmodel": ("MLmodel", b"flavors:\n  tensorflow:\n    keras_module: mine.keras\n"),
+    "a module of pickle's for MLflow": ("data/pickle_module_info.txt", b"mine.loader\n"),
+    "a class that MLflow calls": ("MLmodel", b"flavors:\n  xgboost:\n    model_class: mine.Model\n"),
+    "a model that MLflow fetches": ("MLmodel", b"flavors:\n  transformers:\n    source_model_name: mine/model\n"),
     "code beside a model of MLflow's": ("MLmodel", mlmodel("mlflow.sklearn", "code")),
     "a module of Sentence Transformers": ("modules.json", sentences("custom_st.Transformer")),
     "a route of Sentence Transformers": ("1_Asym/config.json", b'{"types": {"q": "mine.Net"}, "structure": {"q": []}}'),
@@ -305,6 +310,16 @@ SILENT = {
     ),
     "a transform of torchaudio's": ("config.yaml", b"a:\n  _target_: torchaudio.transforms.MelSpectrogram\n"),
     "a model of MLflow's": ("MLmodel", mlmodel("mlflow.sklearn")),
+    "a model of MLflow's with XGBoost": (
+        "MLmodel",
+        b"flavors:\n  xgboost:\n    model_class: xgboost.sklearn.XGBClassifier\n",
+    ),
+    "a model of MLflow's with Transformers": (
+        "MLmodel",
+        b"flavors:\n  transformers:\n    model_binary: model\n    source_model_name: bert-base\n",
+    ),
+    "modules of MLflow's": ("m/data/keras_module.txt", b"keras"),
+    "a module of pickle's": ("data/pickle_module_info.txt", b"mlflow.pytorch.pickle_module"),
     "modules of Sentence Transformers": ("modules.json", sentences("sentence_transformers.models.Pooling")),
     "activations": (
         "config.json",
