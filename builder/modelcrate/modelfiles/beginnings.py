@@ -36,8 +36,8 @@ UNREAD = (
 )
 """How files begin that are not unpacked here; joblib reads lz4, and Python's lzma reads lzip where its library is new."""
 
-ZFILE = re.compile(rb"ZF0x[0-9a-f]{1,16} ")
-"""How joblib's compressed files before 0.10 begin."""
+ZFILE = re.compile(rb"ZF[\s+0-9a-fA-FxX_]{19} ?(?=[\x08-\x78])")
+"""How joblib's compressed files before 0.10 begin: with their length, in any spelling that Python reads, and zlib's stream behind it."""
 
 ZIP_END = b"PK\5\6"
 """The mark of a zip's end (APPNOTE.TXT 4.3.16)."""
@@ -97,7 +97,7 @@ _HIDDEN_LETTERS = re.compile(re.escape(_ESCAPE) + rb"[4-7]")
 _NAMING = frozenset({b"c", b"i", b"\x93", b"\x82", b"\x83", b"\x84", b"P", b"Q", b"."})
 """Opcodes that import something or call the loader, and the end, behind which the next pickle may be."""
 
-_RARE = (*(magic for magic, _ in UNREAD), b"ZF0x", *ZSTD_SKIPPED)
+_RARE = (*(magic for magic, _ in UNREAD), *ZSTD_SKIPPED)
 
 
 def may_have_facts(data: bytes, name: str) -> bool:
@@ -208,7 +208,12 @@ def may_begin_pickles(head: bytes) -> bool:
     """Returns whether a file with these first bytes may have pickles in it, apart from a zip at its end. It runs for every file."""
     if head[:1] in _BEGINNINGS and (MAGIC.match(head) or head[0] not in BARE or _may_name(head)):
         return True
-    if head.startswith(_RARE) or head[257:262] == _USTAR or (head[148:149] in _CHECKED and begins_as_tar(head)):
+    if (
+        head.startswith(_RARE)
+        or (head.startswith(b"ZF") and ZFILE.match(head))
+        or head[257:262] == _USTAR
+        or (head[148:149] in _CHECKED and begins_as_tar(head))
+    ):
         return True
     return head[13:14] == b"\0" and begins_as_lzma(head)
 

@@ -21,6 +21,7 @@ import pytest
 import zstandard
 
 from modelcrate.modelfiles.beginnings import may_begin_pickles
+from modelcrate.modelfiles.byte_reader import ByteReader
 from modelcrate.modelfiles.facts import Verdict
 from modelcrate.modelfiles.pickle import containers, interpreter, names
 from modelcrate.modelfiles.pickle.containers import contents_of
@@ -156,6 +157,14 @@ def test_an_allowed_module_does_not_open_the_way_through_its_attributes() -> Non
         ("pandas.core.api", "ModuleType", "UNKNOWN", "UNSAFE"),
         ("numpy.core.multiarray", "_reconstruct", "SAFE", "SAFE"),
         ("joblib.numpy_pickle", "NDArrayWrapper", "UNSAFE", "UNSAFE"),
+        ("xgboost.callback", "EarlyStopping", "SAFE", "UNSAFE"),
+        ("scipy.sparse.csr", "csr_matrix", "SAFE", "UNSAFE"),
+        ("pandas.tseries.offsets", "MonthEnd", "SAFE", "UNSAFE"),
+        ("pandas._libs.tslibs.offsets", "BusinessDay", "SAFE", "SAFE"),
+        ("statsmodels.tsa.statespace._representation", "dStatespace", "UNKNOWN", "UNKNOWN"),
+        ("pyarrow.lib", "_restore_array", "UNKNOWN", "UNKNOWN"),
+        ("pyarrow.lib", "foreign_buffer", "UNKNOWN", "UNSAFE"),
+        ("functools", "partial", "UNSAFE", "UNSAFE"),
         ("builtins", "getattr", "UNSAFE", "UNSAFE"),
         ("builtins", "set", "SAFE", "SAFE"),
         ("antigravity", "x", "UNSAFE", "UNSAFE"),
@@ -169,6 +178,95 @@ def test_an_allowed_module_does_not_open_the_way_through_its_attributes() -> Non
 def test_the_list(module: str, name: str, when_made: str, when_called: str) -> None:
     assert worst(made(module, name)).name == when_made
     assert worst(calls(module, name)).name == when_called
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("builtins", "hash"),
+        ("numpy", "int8"),
+        ("sklearn.metrics._classification", "f1_score"),
+        ("sklearn.feature_selection._univariate_selection", "f_regression"),
+        ("torch.nn.functional", "relu"),
+    ],
+)
+def test_functions_that_models_keep_may_be_named(module: str, name: str) -> None:
+    assert worst(b"\x80\x02}X\1\0\0\0fc%b\n%b\ns." % (module.encode(), name.encode())) is Verdict.SAFE
+
+
+def text(value: str) -> bytes:
+    return b"X" + len(value).to_bytes(4, "little") + value.encode()
+
+
+def old_array(name: str, end: bytes = b"ub", new: bytes = b")\x81") -> bytes:
+    """An array in a file of its own, as joblib wrote it before 0.10."""
+    state = text("subclass") + b"cnumpy\nndarray\n" + text("filename") + text(name) + text("allow_mmap") + b"\x88"
+    return b"\x80\x02]cjoblib.numpy_pickle\nNDArrayWrapper\n" + new + b"}(" + state + end + b"a."
+
+
+def test_arrays_in_files_beside_a_pickle_of_old() -> None:
+    honest = old_array("m.pkl_01.npy")
+    assert worst(honest) is Verdict.SAFE
+    for at in ("/etc/x.npy", "../x.npy", "a\\x.npy"):
+        assert worst(old_array(at)) is Verdict.UNSAFE
+    twice = b"ub0h\1}" + text("filename") + text("/x") + b"sb"
+    assert worst(old_array("a.npy", twice, b")\x81q\1")) is Verdict.UNSAFE
+    assert (
+        worst(old_array("a.npy", new=b"c__builtin__\nobject\nN\x87c_\n_\n0ccopy_reg\n_reconstructor\n0R"))
+        is Verdict.UNSAFE
+    )
+    for header in (b"ZF0x%-17x", b"ZF0x%-18x", b"ZF%-19X", b"ZF +0_%-15x"):
+        assert worst(header % len(honest) + zlib.compress(honest), "m") is Verdict.SAFE
+        assert worst(header % len(EVIL) + zlib.compress(EVIL), "weights") is Verdict.UNSAFE
+    assert worst(b"ZF0x%-17x" % 9 + zlib.compress(honest) + b"behind", "m") is Verdict.UNKNOWN
+
+
+GETATTR = b"c__builtin__\ngetattr\n"
+PARTIAL = b"cfunctools\npartial\n"
+CHECKS = b"csklearn.utils.validation\ncheck_array\n"
+ZONE = b"czoneinfo\nZoneInfo\n"
+UNPICKLE = GETATTR + b"(" + ZONE + text("_unpickle") + b"tR"
+KEEPS = PARTIAL + CHECKS + b"\x85R(" + CHECKS + b")}Ntb"
+
+
+@pytest.mark.parametrize("data", [
+    UNPICKLE + b"(" + text("Europe/Paris") + b"\x88tR.",
+    KEEPS + b".",
+    KEEPS + b"K\1\x85R.",  # pandas 1.3 calls it
+    UNPICKLE + b"0" + UNPICKLE + b".",
+])  # fmt: skip
+def test_attributes_and_functions_that_are_kept_count_as_what_they_are(data: bytes) -> None:
+    assert worst(b"\x80\x02" + data) is Verdict.SAFE
+
+
+@pytest.mark.parametrize("data", [
+    GETATTR + b"(cnumpy\nndarray\n" + text("__class__") + b"tR.",
+    GETATTR + b"(" + ZONE + b"NtR.",
+    GETATTR + b".",
+    UNPICKLE + GETATTR + b"0.",
+    UNPICKLE + b"0(" + ZONE + text("_unpickle") + b"i__builtin__\ngetattr\n0" + GETATTR + b"(}" + text("a") + b"tR.",
+    PARTIAL + b"cos\nsystem\n\x85R.",
+    PARTIAL + b"csklearn.linear_model._base\nLinearRegression\n\x85R.",
+    PARTIAL + GETATTR + b"\x85Rq\1(" + ZONE + text("_unpickle") + b"tR0h\1(" + ZONE + text("_unpickle") + b"tR.",
+    PARTIAL + CHECKS + b"\x85R(csklearn.linear_model._base\nLinearRegression\n)}Ntb.",
+    PARTIAL + CHECKS + b"\x85R(" + CHECKS + b")}" + text("a") + b"csklearn.linear_model._base\nLinearRegression\nsNtb.",
+    PARTIAL + CHECKS + b"\x85RN\x85b.",
+    PARTIAL + CHECKS + b"\x85R)b.",
+    PARTIAL + b")R.",
+    PARTIAL + b"}\x85R.",
+    PARTIAL + CHECKS + b"\x85\x81.",
+    PARTIAL + b"cnumpy\ndtype\n\x85R(" + text("O8") + b"\x89\x88tR(K\3" + text("|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb.",
+    b"ccollections\ndefaultdict\n" + KEEPS + b"\x85R.",
+])  # fmt: skip
+def test_attributes_and_functions_that_are_kept_hide_nothing(data: bytes) -> None:
+    assert worst(b"\x80\x02" + data) is Verdict.UNSAFE
+
+
+def test_names_in_an_array_of_objects_are_no_others() -> None:
+    """The inner pickle counts what it remembers from zero, where the outer one has an instance of a class of the project."""
+    outer = b"\x80\x04\x8c\4mine\x94\x8c\4Mine\x94\x93\x94)\x81\x94"
+    found = interpreter.interpret_plain(ByteReader(io.BytesIO(outer + b"h\x03\x8c\x05dtype\x93.")))
+    assert [str(each) for each in found.names] == ["mine.Mine"]
 
 
 def test_the_standard_library_is_that_of_every_python() -> None:
@@ -498,9 +596,7 @@ def test_compressed_streams_are_read_as_their_readers_do() -> None:
     assert worst(data, "m.gz") is Verdict.UNKNOWN
 
 
-@pytest.mark.parametrize(
-    "data", [b"7z\xbc\xaf\x27\x1c" + bytes(40), b"Rar!\x1a\x07\x01\0", b"ZF0x10                " + zlib.compress(EVIL)]
-)
+@pytest.mark.parametrize("data", [b"7z\xbc\xaf\x27\x1c" + bytes(40), b"Rar!\x1a\x07\x01\0", b"LZIP\x01" + bytes(40)])
 def test_archives_that_are_not_read_are_named(data: bytes) -> None:
     (found,) = judged(data, "model")
     assert found.unread

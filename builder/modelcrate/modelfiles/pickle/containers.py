@@ -50,6 +50,7 @@ from modelcrate.modelfiles.pickle.windows import (
     chunks_of,
     deflate_stream,
     lzma_stream,
+    zfile_stream,
     zlib_streams,
 )
 from modelcrate.modelfiles.pickle.zip_places import descriptor_bytes, ends_at_its_end, is_in_a_member, uncovered
@@ -172,8 +173,10 @@ def _within(place: _Place) -> Iterator[Content]:
             yield from _within(place.unpacked(unpack))
         elif head[13:14] == b"\0" and begins_as_lzma(head):
             yield from _within(place.unpacked(lzma_stream))
-        elif unread or ZFILE.match(head):
-            yield place.broken(f"{unread or 'is packed as joblib did before 0.10'}, which is not read")
+        elif unread:
+            yield place.broken(f"{unread}, which is not read")
+        elif ZFILE.match(head):
+            yield from _within(place.unpacked(zfile_stream))
         elif begins_as_tar(head):
             yield from _in_tar(place)
         else:

@@ -14,6 +14,10 @@ COMPUTED = "?"
 JOBLIB = ("joblib.numpy_pickle", "sklearn.externals.joblib.numpy_pickle")
 """The modules with joblib's wrappers of arrays: its own, and the copy in scikit-learn up to 0.22."""
 
+OLD_JOBLIB = "joblib.numpy_pickle_compat"
+FILE_WRAPPERS = ("NDArrayWrapper", "ZNDArrayWrapper")
+"""Where joblib has what reads its formats before 0.10, and the classes that stand there for an array in a file of its own."""
+
 
 class Use(IntEnum):
     """What a pickle does with a name; the higher value is the more that the name can do."""
@@ -125,3 +129,8 @@ def is_named(value: object, module: str, name: str) -> bool:
 def is_array_wrapper(value: object) -> bool:
     """Whether a value is the class of joblib's wrapper of an array."""
     return isinstance(value, NamedObject) and value.name == "NumpyArrayWrapper" and value.module in JOBLIB
+
+
+def is_file_wrapper(value: object) -> bool:
+    """Whether a value is a class by which joblib, before 0.10, named the file of an array."""
+    return isinstance(value, NamedObject) and value.name in FILE_WRAPPERS and value.module in (*JOBLIB, OLD_JOBLIB)

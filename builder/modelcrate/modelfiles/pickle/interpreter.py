@@ -20,6 +20,7 @@ from modelcrate.modelfiles.pickle.findings import (
     Storage,
     Use,
     is_array_wrapper,
+    is_file_wrapper,
     is_named,
 )
 from modelcrate.modelfiles.pickle.names import allowed
@@ -55,6 +56,12 @@ MAKERS = frozenset(
 
 RECONSTRUCTOR = "copyreg._reconstructor"
 """It makes an instance of its first argument, and calls the constructor of the second, the class of Python's own that it is based on."""
+
+ATTRIBUTE = ("builtins", "getattr")
+"""What takes an attribute of a class: pickles of time zones name a method of their class by it."""
+
+PARTIAL = ("functools", "partial")
+"""What keeps a function for later, with arguments. It calls nothing by itself, and what it keeps counts as called."""
 
 OF_TYPE = "torch._tensor._rebuild_from_type_v2"
 """It calls its first argument, and takes what comes out for an instance of the second, without a call of its constructor."""
@@ -106,6 +113,9 @@ def _run(machine: _Machine) -> PickleFindings:
     except (OSError, EOFError, ValueError) as fault:  # a compressed stream that is damaged
         machine.faults.append(f"can't be unpacked: {type(fault).__name__}")
     machine.finish()
+    for name, pushes in machine.guarded.items():
+        if not pushes:
+            machine.names.pop(name, None)
     return PickleFindings(
         names=tuple(sorted(machine.names.values())),
         whole=whole,
@@ -137,7 +147,9 @@ class _Machine:
         self.protocol, self.arrays, self.framed = 0, False, False
         self.frame_end = 0
         self.wrapper_pushes = self.wrapper_uses = 0
-        """How often joblib's class of wrappers came on the stack, and how often an instance was made of it and filled as joblib does."""
+        """How often joblib's classes of wrappers came on the stack, and how often an instance was made of one and filled as joblib does."""
+        self.guarded = {ATTRIBUTE: 0, PARTIAL: 0}
+        """How often each of these came on the stack without a use that says all about it. Such uses alone don't count as the name's."""
 
     def run(self) -> None:
         """Follows the opcodes up to STOP. Raises an IntegrityError where Python's machine ends before it."""
@@ -179,8 +191,10 @@ class _Machine:
         self.stack.append(value)
         if type(value) is MadeObject:
             value.pushes += 1
-        elif type(value) is NamedObject and is_array_wrapper(value):
-            self.wrapper_pushes += 1
+        elif type(value) is NamedObject:
+            self.wrapper_pushes += is_array_wrapper(value) or is_file_wrapper(value)
+            if (value.module, value.name) in self.guarded:
+                self.guarded[value.module, value.name] += 1
 
     def pop(self) -> Value:
         if not self.stack:
@@ -262,7 +276,18 @@ class _Machine:
 
     def call(self, what: Value, arguments: Value, use: Use) -> None:
         given = arguments if isinstance(arguments, tuple) else None
-        if isinstance(what, NamedObject):
+        self.guarded[PARTIAL] += any(map(_is_partial, given or ()))
+        if _is_partial(what):
+            what, first = _kept(what)
+            given = (*first, *given) if first is not None and given is not None else None
+            self.guarded[PARTIAL] += not isinstance(what, NamedObject)
+        elif given and use is Use.CALLED and is_named(what, *ATTRIBUTE) and (found := _attribute(given)) is not None:
+            self.guarded[ATTRIBUTE] -= 1
+            self.push(self.note(found))
+            return
+        elif given and use is Use.CALLED and is_named(what, *PARTIAL) and isinstance(given[0], NamedObject):
+            self.guarded[PARTIAL] -= 1
+        if isinstance(what, NamedObject) and not is_named(what, *PARTIAL):
             self.note(NamedObject(what.module, what.name, use))
         base = given[1] if given and len(given) > 1 and str(what) == RECONSTRUCTOR else None
         named = _names_in(given)
@@ -285,6 +310,12 @@ class _Machine:
         made.builds += 1
         if is_array_wrapper(made.what):
             self.array(made)
+        elif is_file_wrapper(made.what):
+            self.array_file(made)
+        elif is_named(made.what, *PARTIAL):
+            self.guarded[PARTIAL] += not _shows_all(state)
+            for each in _names_in(state):
+                self.note(replace(each, use=Use.CALLED))
         elif isinstance(made.what, NamedObject) and made.what.module == FORMULA_DATA and not _has_no_formula(state):
             self.note(replace(made.what, use=Use.CALLED))
         elif is_named(made.what, "numpy", "dtype") and hides_objects(made):
@@ -298,10 +329,7 @@ class _Machine:
         except IntegrityError as fault:
             self.trick(fault.what)
             raise
-        if made.arguments == () and made.use is Use.MADE and made.builds == made.pushes == 1:
-            self.wrapper_uses += 1
-        else:
-            self.trick("uses joblib's wrapper of an array in a way that joblib never does")
+        self.use_wrapper(made)
         if self.tape.position < self.frame_end:
             self.trick("has an array of joblib's within a frame")
         self.stack[-1] = OPAQUE
@@ -312,11 +340,30 @@ class _Machine:
             self.tape.skip(self.tape.read(1)[0])
         self.tape.skip(size)
 
+    def use_wrapper(self, made: MadeObject) -> None:
+        """Counts a use of joblib's wrappers, if it is the one that joblib makes of them."""
+        if made.arguments == () and made.use is Use.MADE and made.builds == made.pushes == 1:
+            self.wrapper_uses += 1
+        else:
+            self.trick("uses joblib's wrapper of an array in a way that joblib never does")
+
+    def array_file(self, made: MadeObject) -> None:
+        """Takes note of an array in a file beside this one, which is read as a file of its own."""
+        self.use_wrapper(made)
+        name = made.state.get("filename") if isinstance(made.state, MadeDict) and made.state.complete else None
+        if not isinstance(name, str) or set("/\\").intersection(name):
+            self.trick("has an array in a file that lies elsewhere, or of no plain name")
+        for each in _names_in(made.state):
+            self.note(replace(each, use=Use.MADE))
+        self.stack[-1] = OPAQUE
+
     def _objects(self) -> None:
         """Reads an array of objects: a pickle of its own in the middle of this one, which joblib reads as `pickle.load` does."""
         inner = interpret_plain(self.tape)
         for each in inner.names:
             self.note(each)
+            if (each.module, each.name) in self.guarded:
+                self.guarded[each.module, each.name] += 1
         for version in inner.versions:
             self.versions.setdefault(("", f"{version.package} {version.version}"), version)
         self.features |= {inner.features} if inner.features else set()
@@ -345,20 +392,58 @@ class _PlainMachine(_Machine):
     def array(self, made: MadeObject) -> None:
         self.arrays = True
 
+    def array_file(self, made: MadeObject) -> None:
+        return None
+
     def finish(self) -> None:
         return None
 
 
 def _may_be_text(value: Value) -> bool:
-    """Whether a value may be a text when the pickle is loaded. What known classes and functions make is none, with a few exceptions."""
+    """Whether a value may be a text when the pickle is loaded, which may be of no class but `str` there.
+
+    What known classes and functions make is none, with a few exceptions, nor is an instance that is made without its constructor.
+    """
     if isinstance(value, MadeObject) and isinstance(value.what, NamedObject):
-        return value.what.name in _MAKE_TEXT or allowed(value.what.module, value.what.name) is None
+        known = value.use is Use.MADE or allowed(value.what.module, value.what.name) is not None
+        return value.what.name in _MAKE_TEXT or not known
     return isinstance(value, (str, MadeObject)) or value is OPAQUE_TEXT
 
 
 def _has_no_formula(state: Value) -> bool:
     """Whether the state of the data of a model of statsmodels has nothing of a formula, whose text is evaluated while it is set."""
     return isinstance(state, MadeDict) and state.complete and not any(key.startswith("restore_") for key in state)
+
+
+def _is_partial(value: Value) -> bool:
+    return isinstance(value, MadeObject) and is_named(value.what, *PARTIAL)
+
+
+def _kept(partial: Value) -> tuple[Value, tuple[object, ...] | None]:
+    """Returns the function that a `partial` keeps, and its first arguments, None where they are not known. A call of it is a call of this function."""
+    assert isinstance(partial, MadeObject)
+    state = (
+        (*(partial.arguments or (None,))[:1], (partial.arguments or ())[1:]) if not partial.builds else partial.state
+    )
+    if not isinstance(state, tuple) or len(state) < 2:
+        return OPAQUE, None
+    return state[0], state[1] if isinstance(state[1], tuple) else None
+
+
+def _shows_all(state: Value) -> bool:
+    """Whether all is known that the state of a `partial` sets: its function, its arguments, those with a key."""
+    if not isinstance(state, tuple) or len(state) != 4 or not isinstance(state[0], NamedObject):
+        return False
+    return isinstance(state[1], tuple) and all(
+        each is None or (isinstance(each, MadeDict) and each.complete) for each in state[2:]
+    )
+
+
+def _attribute(given: tuple[object, ...]) -> NamedObject | None:
+    """Returns the name that `getattr` of these arguments is; None where they are not a name and a text."""
+    if len(given) == 2 and isinstance(given[0], NamedObject) and isinstance(given[1], str):
+        return NamedObject(given[0].module, f"{given[0].name}.{given[1]}")
+    return None
 
 
 def _names_in(value: Value, depth: int = 0) -> list[NamedObject]:

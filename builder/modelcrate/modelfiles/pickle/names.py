@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from modelcrate.modelfiles.pickle.findings import JOBLIB, Use
+from modelcrate.modelfiles.pickle.findings import FILE_WRAPPERS, JOBLIB, OLD_JOBLIB, Use
 
 _CALLED: Mapping[str, str] = {
     "builtins": "object set frozenset bytearray bytes str int float bool complex list dict tuple slice range Ellipsis NotImplemented",
@@ -22,6 +22,10 @@ _CALLED: Mapping[str, str] = {
     "zoneinfo": "ZoneInfo._unpickle",
     "array": "array _array_reconstructor",
     "types": "SimpleNamespace",
+    "pytz": "_UTC _p FixedOffset",
+    "dateutil.tz.tz": "tzutc tzlocal",
+    "pyarrow.lib": "py_buffer type_for_alias field list_ large_list struct map_ dictionary binary timestamp duration time32 time64 decimal128",
+    "sklearn.utils.validation": "check_array",
     "numpy": "dtype ndarray",
     "numpy.core.multiarray": "_reconstruct scalar",
     "numpy._core.multiarray": "_reconstruct scalar",
@@ -61,6 +65,9 @@ _MADE: Mapping[str, str] = {
     "torch._dynamo.decorators": "_DimRange",
     "numpy.matrixlib.defmatrix": "matrix",
     "statsmodels.base.data": "ModelData PandasData",
+    "statsmodels.tools.tools": "Bunch",
+    "xgboost.callback": "EarlyStopping EvaluationMonitor LearningRateScheduler",
+    **dict.fromkeys((*JOBLIB, OLD_JOBLIB), " ".join(FILE_WRAPPERS)),
     "transformers.training_args": "TrainingArguments",
     "transformers.training_args_seq2seq": "Seq2SeqTrainingArguments",
     "transformers.trainer_pt_utils": "AcceleratorConfig",
@@ -70,8 +77,12 @@ _MADE: Mapping[str, str] = {
 interpreter looks at the state, and counts such an object as called."""
 
 
-_NAMED: Mapping[str, str] = {"numpy": "memmap"}
-"""Classes that joblib only compares with: which class an array had that it has written."""
+_NAMED: Mapping[str, str] = {
+    "numpy": "memmap",
+    "zoneinfo": "ZoneInfo",
+    "builtins": "abs hash len max min round sorted sum",
+}
+"""Classes that joblib only compares with: which class an array had that it has written. Functions of numbers and texts alone, which models keep to call them."""
 
 
 def allowed(module: str, name: str) -> Use | None:

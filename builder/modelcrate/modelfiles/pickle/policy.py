@@ -80,6 +80,12 @@ NATIVE = re.compile(
 )
 """Classes that hand a handle out of their state to a library in C, which frees it when they are gone. No model has one in its pickle."""
 
+_UNCHECKED = re.compile(
+    r"pyarrow\.lib\._restore_array"
+    r"|statsmodels\.tsa\.statespace\._(initialization|representation|kalman_filter|kalman_smoother|simulation_smoother)\.[sdcz][A-Z]\w+"
+)
+"""Compiled code that pickles of honest models call, and that believes what they say of sizes and places. It is unknown, and not refused."""
+
 _MODEL_PARTS = re.compile(
     r"(sklearn|xgboost|lightgbm|catboost|statsmodels|torch\.nn\.modules|torch\.optim|torchvision\.models|pandas\.core"
     r"|scipy\.(sparse|interpolate|spatial))(\.|$)"
@@ -204,6 +210,8 @@ def rate(name: NamedObject, extra: frozenset[str] = frozenset()) -> Verdict:
     listed = names.allowed(name.module, name.name)
     if listed is not None:
         return Verdict.SAFE if name.use <= listed else Verdict.UNSAFE
+    if _UNCHECKED.fullmatch(str(name)):
+        return Verdict.UNKNOWN
     root = name.module.partition(".")[0]
     if "." in name.name or name.use is Use.CALLED or root in UNSAFE_PACKAGES or names.is_standard_library(root):
         return Verdict.UNSAFE

@@ -115,7 +115,8 @@ def _obj(machine: Machine, _: Value) -> None:
 def _inst(machine: Machine, pair: Value) -> None:
     assert isinstance(pair, tuple)
     arguments = tuple(machine.items())
-    machine.call(machine.named(*pair), arguments, Use.CALLED)
+    machine.push(machine.named(*pair))
+    machine.call(machine.pop(), arguments, Use.CALLED)
 
 
 def _build(machine: Machine, _: Value) -> None:

@@ -6,8 +6,10 @@ import io
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import BinaryIO
 
+from modelcrate.modelfiles.beginnings import ZFILE
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
 
@@ -128,6 +130,12 @@ def chunks_of(file: BinaryIO) -> Iterator[bytes]:
 def zlib_streams(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Unpacks zlib streams (RFC 1950), one behind the other, as joblib does."""
     return _unpack(chunks, lambda: zlib.decompressobj(zlib.MAX_WBITS), "zlib")
+
+
+def zfile_stream(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Unpacks what joblib packed before 0.10: one zlib stream behind a header."""
+    first = ZFILE.sub(b"", next(chunks), 1)
+    return _unpack(chain([first], chunks), lambda: zlib.decompressobj(zlib.MAX_WBITS), "zlib", one=True)
 
 
 def deflate_stream(chunks: Iterator[bytes]) -> Iterator[bytes]:
