@@ -81,9 +81,9 @@ MODULE_NAMES = ("keras_module.txt", "pickle_module_info.txt")
 ALWAYS_READ = (
     *("MLmodel", "modules.json", "router_config.json", "wordembedding_config.json", "adapter_config.json"),
     *("model_index.json", "gluonts-config.json", "predictor.json", "prediction_net.json", "input_transform.json"),
-    *("parameters.json", "settings.json", *MODULE_NAMES),
+    *("parameters.json", "settings.json", "genai_config.json", "model.yaml", *MODULE_NAMES),
 )
-"""How the names end of configurations that name modules: of MLflow, Sentence Transformers, PEFT, Diffusers, GluonTS and LlamaIndex."""
+"""How the names end of configurations that name modules: of MLflow, Sentence Transformers, PEFT, Diffusers, GluonTS, LlamaIndex, MLServer, ONNX Runtime, BentoML."""
 
 _TAGS = re.compile(rb"python/|%TAG\b|![^\s!%]*+%[0-9a-fA-F]|!(?:new|name|module|apply|applyref):")
 """The tags by which PyYAML and HyperPyYAML make objects, and how they are hidden: by a short name, or by escapes."""

@@ -125,6 +125,8 @@ def in_onnx(model: Onnx) -> Iterator[Judgement]:
         yield Judgement.of_code(
             Verdict.UNKNOWN, "onnx", *(f"operators of {each}, for which a library is loaded" for each in domains)
         )
+    if model.compiled:
+        yield Judgement.of_code(Verdict.UNKNOWN, "onnx", "a part that is compiled for a device, which is machine code")
     yield from _in_onnx_notes(model.notes)
 
 
@@ -202,15 +204,17 @@ def in_zip(file: BinaryIO, name: str) -> Iterator[Judgement]:
             yield Judgement.of_code(Verdict.UNKNOWN, "keras", "config.json can't be read", unread=True)
         if "schema.json" in names:
             yield from _each("skops", in_skops(_member(archive, archive.getinfo("schema.json"))))
-        if not name.endswith(".whl"):
-            yield from _in_archive(names, [])
+        known = frozenset(names)
         for info in archive.infolist():
             if splitext(info.filename)[1].lower() in (".h5", ".hdf5"):
                 with _seekable(archive, info, file) as member:
                     yield from in_hdf5(member, info.file_size)
         programs = (each for each in archive.infolist() if _EXPORTED.search(each.filename))
         yield from _each("torch", (found for each in programs for found in in_exported(_member(archive, each))))
-        scripts = [each for each in archive.infolist() if _SCRIPT.search(each.filename)]
+        scripts = [each for each in archive.infolist() if _is_torchscript(each.filename, known)]
+        python = [each for each in names if _SCRIPT.search(each) and not _is_torchscript(each, known)]
+        if not name.endswith(".whl"):
+            yield from _in_archive(names, python)
         attacks = {
             f"{each.filename}: {found[0].decode()}"
             for each in scripts
@@ -224,6 +228,12 @@ def in_zip(file: BinaryIO, name: str) -> Iterator[Judgement]:
                 "torch",
                 f"TorchScript in {len(scripts)} modules, which PyTorch runs ({scripts[0].filename})",
             )
+
+
+def _is_torchscript(name: str, names: frozenset[str]) -> bool:
+    """Whether a program in a zip is one of TorchScript's, which lies beside the data of its modules; another is Python's, as SageMaker runs it."""
+    found = _SCRIPT.search(name)
+    return found is not None and (name.endswith(".pkl") or f"{name[: found.start(2)]}data.pkl" in names)
 
 
 def _in_archive(names: list[str], scripts: list[str]) -> Iterator[Judgement]:

@@ -60,6 +60,19 @@ _IMPORTS = (
         own=("transformers.", "diffusers.", "lerobot."),
     ),
     _Import("megatron_core", "PEFT imports (megatron_core)", name="adapter_config.json", own=("megatron.",)),
+    _Import(
+        "implementation",
+        "MLServer imports (implementation)",
+        name="model-settings.json",
+        own=("mlserver.", "mlserver_"),
+    ),
+    _Import("module", "BentoML imports (module)", frozenset({"signatures"}), "model.yaml", ("bentoml.",)),
+    _Import(
+        "custom_ops_library",
+        "ONNX Runtime loads (custom_ops_library)",
+        name="genai_config.json",
+        own=("onnxruntime_extensions.",),
+    ),
     _Import("type", "GluonTS imports (type)", name="gluonts-config.json", own=("gluonts.",)),
 )
 
@@ -71,7 +84,16 @@ _LIBRARIES = re.compile(
 )
 """From where Diffusers takes the parts of a pipeline: its usual libraries, and its own pipelines that bring classes."""
 
-_MODULES = ("loader_module", "parent_library", "keras_module", _KERAS_MODULE, _PICKLE_MODULE)
+_MODULES = (
+    "loader_module",
+    "parent_library",
+    "keras_module",
+    "implementation",
+    "module",
+    "custom_ops_library",
+    _KERAS_MODULE,
+    _PICKLE_MODULE,
+)
 """Keys whose texts are modules; others may also be words that a loader knows, without a dot."""
 
 _OF_ITS_OWN = ("code", "model_code_path")
@@ -83,7 +105,11 @@ _YOLO_LAYER = re.compile(r"(?:torch\.)?(?:nn\.)?[A-Z]\w*\([\w.,= -]*\)")
 _TRANSFORMS = ("torchaudio.transforms.", "torchaudio.functional.", "torchaudio.models.")
 """What configurations name of a package that pickles have no need of."""
 
-_LOADS = re.compile(r"load|read_pickle|get_(class|method|object|static_method)$")
+_LOADS = re.compile(
+    r"(unsafe_|full_)?load|read_pickle|get_(class|method|object|static_method)$|save|dump|(to|from)file$|to_(pickle|csv|hdf|parquet)$"
+    r"|memmap|open_memmap|(instantiate|call|compose)$"
+)
+_LOADERS = (*FRAMEWORKS, "hydra", "keras", "tensorflow", "skops", "mlflow", "yaml")
 _HARMLESS = frozenset(
     {
         "collections",
@@ -99,7 +125,7 @@ _HARMLESS = frozenset(
         "string",
     }
 )
-"""What Hydra calls by a name: in YAML, which functions of frameworks run what is in a file, and modules of Python's own with helpers alone."""
+"""What Hydra calls by a name: in YAML, which functions of which packages run what is in a file, or write one, and modules of Python's own with helpers alone."""
 
 
 def in_names(values: tuple[object, ...], file: str) -> Iterator[tuple[Verdict, str]]:
@@ -140,11 +166,13 @@ def in_target(target: str, by: str) -> Iterator[tuple[Verdict, str]]:
     named = NamedObject(*target.rpartition(".")[::2], Use.CALLED)
     root = target.partition(".")[0]
     what = f"{target[:80]}, which {by}"
-    if rate(named) is Verdict.SAFE or target.startswith(_TRANSFORMS):
+    if "${" in target:
+        yield Verdict.UNKNOWN, f"a name that is put together: {what}"
+    elif rate(named) is Verdict.SAFE or target.startswith(_TRANSFORMS):
         return
-    if is_known(named):
+    elif is_known(named):
         yield Verdict.UNKNOWN if root in _HARMLESS else Verdict.UNSAFE, what
-    elif root in (*FRAMEWORKS, "hydra") and (NEVER.search(named.module) or _LOADS.match(named.name)):
+    elif root in _LOADERS and (NEVER.search(named.module) or _LOADS.match(named.name)):
         yield Verdict.UNKNOWN, what
 
 

@@ -29,6 +29,9 @@ STANDARD = frozenset(
 PYTHON = frozenset({"PyOp", "PyCustomOp", "PythonOp", "PythonOpGrad"})
 """Operators that call a function of Python by its name."""
 
+COMPILED = "EPContext"
+"""The operator of ONNX Runtime's that is machine code for a device, or names its file."""
+
 MAX_FIELDS = 5_000_000
 MAX_GRAPHS = 64
 """How deep graphs may stand in the attributes of nodes."""
@@ -100,6 +103,8 @@ class Onnx:
     """Names of weights, for files before IR version 4, which list them among their inputs."""
     outside: set[str] = field(default_factory=set)
     """Files beside the model that hold weights."""
+    compiled: bool = False
+    """Whether a part of it is compiled for a device, in the model or in a file beside it."""
     operators: set[tuple[str, str]] = field(default_factory=set)
     """Operators that are not of ONNX or ONNX Runtime, or that call Python: domain and name."""
     functions: set[tuple[str, str]] = field(default_factory=set)
@@ -153,6 +158,8 @@ def read(file: BinaryIO, size: int) -> Onnx:
     for name in model.outside:
         if leads_out(name):
             raise IntegrityError(f"has weights in a file that lies elsewhere: {name[:100]!r}")
+        if "*" in name:  # ONNX Runtime's own mark: the offset is an address of the process
+            raise IntegrityError(f"has weights at an address in memory: {name[:100]!r}")
     return model
 
 
@@ -270,6 +277,7 @@ def _node(tape: ByteReader, inside: _Inside, model: Onnx, budget: _Budget, depth
             domain = value.text(tape)
         elif number == 5 and isinstance(value, _Inside):
             _attribute(tape, value, model, budget, depth)
+    model.compiled = model.compiled or name == COMPILED
     if domain not in STANDARD or name in PYTHON:
         _remember(model.operators, (domain, name))
 

@@ -230,6 +230,7 @@ CUSTOM = field(4, b"Thing") + field(7, b"my.domain")
         (onnx(field(4, b"Cast") + field(7, b"")), Verdict.SAFE),
         (onnx(field(4, b"FusedConv") + field(7, b"com.microsoft")), Verdict.SAFE),
         (onnx(CUSTOM), Verdict.UNKNOWN),
+        (onnx(field(4, b"EPContext") + field(7, b"com.microsoft")), Verdict.UNKNOWN),
         (onnx(field(4, b"If") + field(5, field(6, field(1, CUSTOM)))), Verdict.UNKNOWN),
         (onnx(more=field(25, field(7, CUSTOM))), Verdict.UNKNOWN),
         (onnx(field(4, b"Relu") + field(7, b"")), Verdict.SAFE),
@@ -256,5 +257,7 @@ def test_weights_elsewhere_are_refused_wherever_they_are_named(location: bytes) 
     in_graph = onnx(field(4, b"If") + field(5, field(6, field(5, external(location)))))
     for data in (in_attribute, in_graph):
         assert "lies elsewhere" in facts(data, "m.onnx").fault
+    address = onnx(field(4, b"Constant") + field(5, field(5, external(b"*/_ORT_MEM_ADDR_/*"))))
+    assert "an address in memory" in facts(address, "m.onnx").fault
     beside = onnx(field(4, b"Constant") + field(5, field(5, external(b"weights.bin"))))
     assert facts(beside, "m.onnx").facts["external"] == ["weights.bin"]
