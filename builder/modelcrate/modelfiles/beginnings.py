@@ -78,10 +78,13 @@ _PAIRS = ((b"params", b"target"), (b"params", b"pipeline"), (b"backbone", b"head
 MODULE_NAMES = ("keras_module.txt", "pickle_module_info.txt")
 """Files of MLflow's models that are the name of a module, which it imports, and nothing else."""
 
+SERVING = "serving.properties"
+"""The settings of a model for DJL Serving."""
+
 ALWAYS_READ = (
     *("MLmodel", "modules.json", "router_config.json", "wordembedding_config.json", "adapter_config.json"),
     *("model_index.json", "gluonts-config.json", "predictor.json", "prediction_net.json", "input_transform.json"),
-    *("parameters.json", "settings.json", "genai_config.json", "model.yaml", *MODULE_NAMES),
+    *("parameters.json", "settings.json", "genai_config.json", "model.yaml", SERVING, *MODULE_NAMES),
 )
 """How the names end of configurations that name modules: of MLflow, Sentence Transformers, PEFT, Diffusers, GluonTS, LlamaIndex, MLServer, ONNX Runtime, BentoML."""
 

@@ -46,6 +46,11 @@ _MADE_BY_TAG = re.compile(
 _HYPER = re.compile(r"!(?:new|name|apply|applyref):([\w.]+)")
 """The tags by which HyperPyYAML calls something, at once or later."""
 
+_LAYERS = re.compile(
+    rb"<layer\b[^<>]{0,1000}?\bversion=[\"'](?!opset\d|\w+_opset|util|experimental)([^\"'<>]{1,80})[\"']"
+)
+"""The sets of operators that OpenVINO's own are not from."""
+
 _PLAIN_TEXT = re.compile(r"'[\w.+-]*'")
 _NO_EXPRESSION = re.compile(
     r"['\"\\]|__|(?<![0-9])\.|\.(?![0-9])|\b(eval|exec|open|input|compile|getattr|globals|breakpoint|lambda)\b"
@@ -311,3 +316,22 @@ def in_xml(file: BinaryIO) -> Iterator[tuple[Verdict, str]]:
     file.seek(0)
     if b"<!ENTITY" in file.read(MAX_XML_HEAD).replace(b"\0", b""):
         yield Verdict.UNKNOWN, "entities, which a reader may fetch from files and addresses"
+
+
+def in_openvino(file: BinaryIO) -> Iterator[tuple[Verdict, str]]:
+    """Yields verdicts on a model of OpenVINO's: its entities, and layers that are not OpenVINO's own."""
+    yield from in_xml(file)
+    file.seek(0)
+    for found in set(_LAYERS.findall(file.read(MAX_CONFIG))):
+        yield Verdict.UNKNOWN, f"layers of {found.decode('utf-8', 'replace')!r}, for which a library is loaded"
+
+
+def in_serving(data: bytes) -> Iterator[tuple[Verdict, str]]:
+    """Yields verdicts on `serving.properties`, by which DJL Serving runs a module of Python, and trusts the code of a model that it fetches."""
+    for key, value in re.findall(
+        r"(?m)^[ \t]*option\.(\w+)[ \t]*[=:][ \t]*(.*?)[ \t\r]*$", data.decode("utf-8", "replace")
+    ):
+        if key == "entryPoint" and not value.startswith("djl_python."):
+            yield Verdict.UNKNOWN, f"{value[:80]}, which DJL runs (option.entryPoint)"
+        elif key == "trust_remote_code" and value.lower() == "true":
+            yield Verdict.UNKNOWN, "trust in code of other repositories (option.trust_remote_code)"

@@ -18,6 +18,7 @@ from modelcrate.modelfiles import hdf5
 from modelcrate.modelfiles.beginnings import (
     MAX_CONFIG,
     MODULE_NAMES,
+    SERVING,
     ends_as_zip,
     is_template,
     is_yaml,
@@ -29,8 +30,10 @@ from modelcrate.modelfiles.configured_code import (
     in_exported,
     in_graph,
     in_json,
+    in_openvino,
     in_paddle,
     in_paths,
+    in_serving,
     in_skops,
     in_start,
     in_template,
@@ -82,7 +85,7 @@ _SEARCHED: Mapping[str, Callable[[BinaryIO], Iterator[tuple[Verdict, str]]]] = {
     "paddle": in_paddle,
     "pbtxt": in_text_graph,
     "pmml": in_xml,
-    "openvino": in_xml,
+    "openvino": in_openvino,
     "paths": in_paths,
     "start": in_start,
 }
@@ -164,6 +167,8 @@ def in_configuration(data: bytes, name: str) -> Iterator[Judgement]:
         return
     if is_template(name):
         yield from _each("transformers", in_template(data.decode("utf-8", "replace"), name))
+    elif name.endswith(SERVING):
+        yield from _each("djl", in_serving(data))
     elif name.endswith(MODULE_NAMES):
         named = {name.rpartition("/")[2]: data.decode("utf-8", "replace").strip()}
         yield from _each("mlflow", in_names((named,), name))

@@ -55,7 +55,8 @@ def _keras_objects(config: object) -> Iterator[tuple[str, Verdict]]:
             yield _keras_object(value["class_name"], value.get("module"), value.get("config"))
 
 
-def _keras_object(name: str, module: object, config: object) -> tuple[str, Verdict]:
+def _keras_object(written: str, module: object, config: object) -> tuple[str, Verdict]:
+    name = written.rpartition(".")[2]
     if name == "__lambda__" or (name == "Lambda" and isinstance(config, dict) and _has_code(config.get("function"))):
         return "a Lambda layer, whose code is in the file", Verdict.UNSAFE
     if name in _TENSORFLOW_CALLS and isinstance(config, dict):
@@ -70,7 +71,7 @@ def _keras_object(name: str, module: object, config: object) -> tuple[str, Verdi
     if not isinstance(module, str):
         return "", Verdict.SAFE
     function = name in ("function", "builtin_function_or_method") and isinstance(config, str)
-    called = config if function and isinstance(config, str) else name
+    called = config if function and isinstance(config, str) else written
     if not _KERAS.match(module):
         return f"{module}.{called}", max(
             Verdict.UNKNOWN, rate(NamedObject(module, called, Use.MADE)), key=lambda one: one.value

@@ -183,6 +183,10 @@ UNSAFE = {
     ),
     "a Keras archive without its papers": ("m.zip", zipped({"config.json": model(LAMBDA)})),
     "a layer that is a pickle": ("m.keras", layer("TorchModuleWrapper", module="x")),
+    "a layer under its long name": (
+        "m.json",
+        json.dumps({"class_name": "keras.layers.Lambda", "config": {"function": ["eA==", None, None]}}).encode(),
+    ),
     "a vocabulary of the machine": ("m.keras", layer("StringLookup", vocabulary="/etc/passwd")),
     "a vocabulary of the network": ("m.keras", layer("TextVectorization", vocabulary="http://x.example/words")),
     "a graph that calls Python": ("saved_model.pb", bytes(3000) + node(b"EagerPyFunc")),
@@ -259,6 +263,12 @@ WARNED = {
         b'{"model": {"decoder": {"session_options": {"custom_ops_library": "./libops.so"}}}}',
     ),
     "a script of SageMaker's in a zip": ("m.zip", zipped({"code/inference.py": b"torch.load(1)", "m.bin": b"x"})),
+    "a script that DJL runs": ("m/serving.properties", b"engine=Python\noption.entryPoint = mine.py\n"),
+    "trust of DJL's": ("serving.properties", b"option.model_id=a/b\noption.trust_remote_code=TRUE\r\n"),
+    "a layer of OpenVINO's in a library": (
+        "m.xml",
+        b'<?xml version="1.0"?>\n<net name="m" version="11"><layers><layer id="0" type="X" version="extension"/></layers></net>',
+    ),
     "code beside a model of MLflow's": ("MLmodel", mlmodel("mlflow.sklearn", "code")),
     "a module of Sentence Transformers": ("modules.json", sentences("custom_st.Transformer")),
     "a route of Sentence Transformers": ("1_Asym/config.json", b'{"types": {"q": "mine.Net"}, "structure": {"q": []}}'),
@@ -334,6 +344,14 @@ SILENT = {
     "a class of MLServer's": ("model-settings.json", b'{"implementation": "mlserver_sklearn.SKLearnModel"}'),
     "a module of BentoML's": ("model.yaml", b"module: bentoml.sklearn\nsignatures: {}\n"),
     "settings of ONNX Runtime": ("genai_config.json", b'{"model": {"decoder": {"session_options": {}}}}'),
+    "settings of DJL": (
+        "serving.properties",
+        b"engine=Python\noption.entryPoint=djl_python.huggingface\noption.trust_remote_code=false\n",
+    ),
+    "layers of OpenVINO": (
+        "m.xml",
+        b'<?xml version="1.0"?>\n<net name="m" version="11"><layers><layer id="0" type="X" version="opset8"><data a="1"/></layer></layers></net>',
+    ),
     "modules of MLflow's": ("m/data/keras_module.txt", b"keras"),
     "a module of pickle's": ("data/pickle_module_info.txt", b"mlflow.pytorch.pickle_module"),
     "modules of Sentence Transformers": ("modules.json", sentences("sentence_transformers.models.Pooling")),

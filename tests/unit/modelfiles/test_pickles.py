@@ -158,6 +158,8 @@ def test_an_allowed_module_does_not_open_the_way_through_its_attributes() -> Non
         ("numpy.core.multiarray", "_reconstruct", "SAFE", "SAFE"),
         ("joblib.numpy_pickle", "NDArrayWrapper", "UNSAFE", "UNSAFE"),
         ("xgboost.callback", "EarlyStopping", "SAFE", "UNSAFE"),
+        ("torch.torch_version", "TorchVersion", "SAFE", "UNSAFE"),
+        ("torch.ao.nn.quantized.dynamic.modules.linear", "Linear", "SAFE", "UNSAFE"),
         ("scipy.sparse.csr", "csr_matrix", "SAFE", "UNSAFE"),
         ("pandas.tseries.offsets", "MonthEnd", "SAFE", "UNSAFE"),
         ("pandas._libs.tslibs.offsets", "BusinessDay", "SAFE", "SAFE"),
