@@ -243,6 +243,8 @@ def _training_or_function(tape: ByteReader, inside: _Inside, model: Onnx, budget
             _graph(tape, value, model, budget, 1)
         elif not training and number == 7 and isinstance(value, _Inside):
             _node(tape, value, model, budget, 1)
+        elif not training and number == 11 and isinstance(value, _Inside):  # what an attribute is by default
+            _attribute(tape, value, model, budget, 1)
         elif not training and number in (1, 10) and isinstance(value, _Inside):
             name, domain = (value.text(tape), domain) if number == 1 else (name, value.text(tape))
     if not training:

@@ -241,6 +241,7 @@ CUSTOM = field(4, b"Thing") + field(7, b"my.domain")
         (onnx(CUSTOM, more=field(25, field(1, b"Other") + field(10, b"my.domain"))), Verdict.UNKNOWN),
         (onnx(field(4, b"PyOp"), more=field(25, field(1, b"PyOp"))), Verdict.UNSAFE),
         (onnx(field(4, b"PyOp") + field(7, b"ai.onnx.contrib")), Verdict.UNSAFE),
+        (onnx(more=field(25, field(1, b"F") + field(11, field(6, field(1, field(4, b"PyOp")))))), Verdict.UNSAFE),
         (onnx(field(4, b"PythonOp") + field(7, b"com.microsoft")), Verdict.UNSAFE),
     ],
 )
@@ -255,7 +256,8 @@ def test_operators_of_onnx(data: bytes, verdict: Verdict) -> None:
 def test_weights_elsewhere_are_refused_wherever_they_are_named(location: bytes) -> None:
     in_attribute = onnx(field(4, b"Constant") + field(5, field(5, external(location))))
     in_graph = onnx(field(4, b"If") + field(5, field(6, field(5, external(location)))))
-    for data in (in_attribute, in_graph):
+    by_default = onnx(more=field(25, field(1, b"F") + field(11, field(5, external(location)))))
+    for data in (in_attribute, in_graph, by_default):
         assert "lies elsewhere" in facts(data, "m.onnx").fault
     address = onnx(field(4, b"Constant") + field(5, field(5, external(b"*/_ORT_MEM_ADDR_/*"))))
     assert "an address in memory" in facts(address, "m.onnx").fault
