@@ -109,7 +109,7 @@ _LOADS = re.compile(
     r"(unsafe_|full_)?load|read_pickle|get_(class|method|object|static_method)$|save|dump|(to|from)file$|to_(pickle|csv|hdf|parquet)$"
     r"|memmap|open_memmap|(instantiate|call|compose)$"
 )
-_LOADERS = (*FRAMEWORKS, "hydra", "keras", "tensorflow", "skops", "mlflow", "yaml")
+_LOADERS = (*FRAMEWORKS, "hydra", "keras", "tensorflow", "skops", "mlflow", "yaml", "omegaconf")
 _HARMLESS = frozenset(
     {
         "collections",

@@ -148,6 +148,7 @@ UNSAFE = {
         b'{"model_type": "llama", "_attn_implementation_internal": "evil/kernels"}',
     ),
     "a target of Hydra's": ("config.yaml", b"model:\n  _target_: os.system\n  command: x\n"),
+    "a target that asks the network": ("config.yaml", b"_target_: urllib3.request\nurl: http://169.254.169.254/\n"),
     "a target in JSON": ("config.json", b'{"a": [{"_target_": "subprocess.run"}]}'),
     "a target in an archive of NeMo's": ("m.nemo", tarred({"./model_config.yaml": b"a:\n  _target_: builtins.exec\n"})),
     "the same, packed": (
@@ -251,6 +252,7 @@ WARNED = {
     "a class that MLflow calls": ("MLmodel", b"flavors:\n  xgboost:\n    model_class: mine.Model\n"),
     "a model that MLflow fetches": ("MLmodel", b"flavors:\n  transformers:\n    source_model_name: mine/model\n"),
     "a target of Hydra's that is put together": ("config.yaml", b"a: os\nb:\n  _target_: ${a}.system\n"),
+    "a target of Hydra's that compiles": ("config.yaml", b"_target_: torch.utils.cpp_extension._jit_compile\n"),
     "a target of Hydra's that writes": ("config.yaml", b"_target_: numpy.save\nfile: x.npy\narr: [1]\n"),
     "a target of Hydra's that calls what it is told": (
         "config.yaml",

@@ -70,7 +70,7 @@ FRAMEWORKS = (
 
 NEVER = re.compile(
     r"(^|\.)(tests?|testing|_testing|conftest|externals|datasets|f2py|distutils|hub|callback|_callback)(\.|$)"
-    r"|^scipy\.stats\._(continuous|discrete)_distns$|^statsmodels\.(base\.data|formula)|^pandas\.core\.computation"
+    r"|^torch\.(package|utils\.cpp_extension)(\.|$)|^scipy\.stats\._(continuous|discrete)_distns$|^statsmodels\.(base\.data|formula)|^pandas\.core\.computation"
 )
 """Parts of those packages that are tools of their developers, or that evaluate text while a pickle is loaded."""
 
@@ -113,6 +113,7 @@ UNSAFE_PACKAGES = frozenset(
         "cloudpickle",
         "requests",
         "httpx",
+        "urllib3",
         "aiohttp",
         "fsspec",
         "paramiko",
