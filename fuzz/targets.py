@@ -188,7 +188,7 @@ def policy(data: bytes) -> None:
 def pylock(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     with suppress(CrateError):
-        every(text, folder(), "pylock.toml")
+        every(text, folder(), "pylock.toml", {})
     select(text, Target("3.11"), folder(), {}, "pylock.toml")
 
 
