@@ -48,47 +48,37 @@ class ImportCheck:
         Raises:
             UserError: The image lacks modules that are always imported; it names all of them.
         """
-        return _check(self.project, self.folder, self.files, self.models, self.world, self.home, self.generated)
+        project, files, home = self.project, self.files, self.home
+        resolved = next((each for each in self.world.platforms if each.target is not None), self.world.platforms[0])
+        python = _python(self.project, resolved)
+        nothing = project.command is None and (files.entry is None or project.entry is None)
+        if not python or nothing or project.gates.imports == "allow":
+            return ()
+        path = [each for each in project.env.get("PYTHONPATH", "").split(":") if each]
+        elsewhere = not all(map(is_below_root, path))  # a folder that is not known may have it
+        gate: Gate = "warn" if elsewhere and project.gates.imports == "refuse" else project.gates.imports
+        packages = sorted((*self.world.packages.items(), *((each.name, each.version) for each in resolved.pins.conda)))
+        pickled = [[each.where, each.names] for model in self.models for each in model.pickles]
+        sources = [files.entry.script, files.entry.fingerprint] if files.entry is not None else []
+        apart = [each.name for each in resolved.pins.debs if each.name.startswith("python3-")]
+        apart += sorted(resolved.below.lacking)
+        script = [*sources, self.generated, repr(project.command), str(project.base), apart]
+        listed = [[str(model.name), *each] for model, each in zip(files.named, files.fingerprints, strict=True)]
+        # a wheel that is not there is judged by its name
+        whole = all(each.place(home / "cache").is_file() for each in resolved.pins.wheels)
+        question = [VERSION, script, listed, path, pickled, python, packages, gate, whole]
+        passed = ResultCache(home / "imports")
+        with suppress(CrateError):
+            if (known := passed.get(question)) is not None:
+                return tuple(map(str, parse_json(known)))
+        from modelcrate.pipeline.start_check.import_check import held_imports
 
-
-def _check(
-    project: Project,
-    folder: Path,
-    files: Files,
-    models: Sequence[ModelDescription],
-    world: World,
-    home: Path,
-    generated: bool,
-) -> tuple[str, ...]:
-    resolved = next((each for each in world.platforms if each.target is not None), world.platforms[0])
-    python = _python(project, resolved)
-    nothing = project.command is None and (files.entry is None or project.entry is None)
-    if not python or nothing or project.gates.imports == "allow":
-        return ()
-    path = [each for each in project.env.get("PYTHONPATH", "").split(":") if each]
-    elsewhere = not all(map(is_below_root, path))  # a folder that is not known may have it
-    gate: Gate = "warn" if elsewhere and project.gates.imports == "refuse" else project.gates.imports
-    packages = sorted((*world.packages.items(), *((each.name, each.version) for each in resolved.pins.conda)))
-    pickled = [[each.where, each.names] for model in models for each in model.pickles]
-    sources = [files.entry.script, files.entry.fingerprint] if files.entry is not None else []
-    apart = [each.name for each in resolved.pins.debs if each.name.startswith("python3-")]
-    apart += sorted(resolved.below.lacking)
-    script = [*sources, generated, repr(project.command), str(project.base), apart]
-    listed = [[str(model.name), *each] for model, each in zip(files.named, files.fingerprints, strict=True)]
-    whole = all(
-        each.place(home / "cache").is_file() for each in resolved.pins.wheels
-    )  # else some are judged by their names
-    question = [VERSION, script, listed, path, pickled, python, packages, gate, whole]
-    passed = ResultCache(home / "imports")
-    with suppress(CrateError):
-        if (known := passed.get(question)) is not None:
-            return tuple(map(str, parse_json(known)))
-    from modelcrate.pipeline.start_check.import_check import held_imports
-
-    notices = held_imports(project, folder, files, models, resolved, python, home / "cache", generated, gate)
-    if files.entry is None or settled(files.entry.sources.entries):
-        passed.put(question, canonical_json(list(notices)))
-    return notices
+        notices = held_imports(
+            project, self.folder, files, self.models, resolved, python, home / "cache", self.generated, gate
+        )
+        if files.entry is None or settled(files.entry.sources.entries):
+            passed.put(question, canonical_json(list(notices)))
+        return notices
 
 
 def _python(project: Project, resolved: Resolved) -> str:

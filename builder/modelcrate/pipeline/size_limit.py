@@ -139,9 +139,7 @@ def find_earlier(request: Request, connections: Connections) -> dict[Platform, P
     earlier: dict[Platform, Previous] = {}
     for platform in request.project.platforms:
         for where, found in places:
-            with suppress(
-                SourceError
-            ):  # it has none for this platform, or no such variant: one that is new has not grown
+            with suppress(SourceError):  # it has none for this platform, or no such variant; what is new has not grown
                 earlier.setdefault(platform, Previous(where, found.image(platform, request.variant), found=found))
     return earlier
 
