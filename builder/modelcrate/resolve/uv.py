@@ -329,10 +329,10 @@ def explained(text: str, target: Target) -> CrateError:
         return UserError(
             f"there is no package {_name(match[1])} where wheels are looked for",
             why=why,
-            hint=_other_name(match[1]) or "is the name right, and the index or wheelhouse the one that has it?",
+            hint=_other_name(match[1], words) or "is the name right, and the index or wheelhouse the one that has it?",
         )
     if match := re.search(r"(\S+) ha(?:s|ve) no (?:usable wheels|wheels with a matching)", words):
-        other = _other_name(match[1])
+        other = _other_name(match[1], words)
         return (UserError if other else NoWheelError)(
             f"{_name(match[1])} has no wheel for {target}",
             why=f"looked for the wheel tags {target.sought()}\n{why}",
@@ -428,11 +428,20 @@ def _name(text: str) -> str:
     return re.split(r"[=<>!~]", text.strip("`"))[0]
 
 
-def _other_name(text: str) -> str:
-    """Returns what to do where a complaint is about a name of something else: a module, a package that is dead; empty for others."""
+def _other_name(text: str, words: str) -> str:
+    """Returns what to do where a complaint is about a name of something else: a module, a package that is dead; empty for others.
+
+    `words` is the whole complaint.
+    """
     from modelcrate.resolve.import_names import LIVE, meant_by, normalised
 
     name = _name(text)
+    if re.search(rf"{re.escape(name)}===?(?:0\.0\.0\b|\S*(?:ubuntu|debian))", words):
+        return (
+            f"{name} is a package of the system that `pip freeze` has listed, and no index has it: leave the line out"
+        )
+    if normalised(name) in ("python", "python3"):
+        return "`python:` in the project file chooses the Python: leave the line out"
     if live := LIVE.get(normalised(name)):
         return f"the package that is alive is {live}: write {live} in its place"
     if meant := meant_by(normalised(name)):

@@ -112,6 +112,12 @@ def test_the_way_out_of_requirements_that_do_not_go_together_is_told(why: str, h
         ("PyTorch", "write torch in its place"),
         ("tensorflow-gpu", "write tensorflow in its place"),
         ("json", "the module json is Python's own: leave the line out"),
+        ("python", "chooses the Python: leave the line out"),
+        (
+            "pkg-resources==0.0.0",
+            "a package of the system that `pip freeze` has listed, and no index has it: leave the line out",
+        ),
+        ("python-apt===2.4.0+ubuntu3", "no index has it: leave the line out"),
     ],
 )
 def test_a_name_that_is_dead_or_never_was_is_told_the_package_that_is_alive(name: str, hint: str) -> None:
