@@ -65,9 +65,11 @@ def test_of_a_name_with_a_digest_the_digest_decides(settings: modelcrate.Setting
     for place in ("mine:2", f"oci:{tmp_path / 'out'}:2"):
         with pytest.raises(SourceError, match="no image"):
             modelcrate.find(f"{place}@{other}", settings=settings)
-    for output in (f"store:mine:2@{other}", f"oci:{tmp_path / 'out'}:2@{other}"):
-        with pytest.raises(UserError, match="an output with a digest"):
-            image.save(output)
+    with pytest.raises(UserError, match="an output with a digest"):
+        image.save(f"oci:{tmp_path / 'out'}:2@{image.digest}")
+    with pytest.raises(UserError, match="so it can't be named mine:2@"):
+        image.save(f"store:mine:2@{other}")
+    image.save(f"store:mine:2@{image.digest}")
     (tmp_path / "project" / "modelcrate.yaml").write_text(
         f"name: x\nbase: 'oci:base:2@{image.digest}'\nmodels: [model.bin]\n"
     )

@@ -32,10 +32,7 @@ def parse(target: str) -> StoreOutput:
     Raises:
         UserError: It is no name of an image. Capitals may be in it: other engines refuse them, the store need not.
     """
-    if Reference.parse(target.lower()).digest is not None:
-        raise UserError(
-            f"an output with a digest: {target[:200]!r}", hint="name a tag alone: the digest follows from the image"
-        )
+    Reference.parse(target.lower())
     return StoreOutput(target)
 
 
@@ -53,7 +50,16 @@ class StoreOutput:
         return _add_tag(self.name)
 
     def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
-        """Writes the image. See `Output.deliver`."""
+        """Writes the image. See `Output.deliver`.
+
+        Raises:
+            UserError: The name has a digest, and the image another one.
+        """
+        if (named := digest_in(self.name)) and named != str(image.digest):
+            raise UserError(
+                f"the image is {image.digest}, so it can't be named {self.name}",
+                hint="name a tag, or leave the digest out",
+            )
         return oci.write(open_store(connections.config), image, self.target, emit, KIND, self.target)
 
 
