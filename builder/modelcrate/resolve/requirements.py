@@ -41,7 +41,7 @@ _BOMS = (
 
 _CODING = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
-_COMPARED = r" ?(?:[=!<>]=|[<>]) ?[0-9]{1,9}(?:\.[0-9]{1,9}){0,9}"
+_COMPARED = r" ?(?:[=!<>]=|[<>]) ?[0-9]{1,19}(?:\.[0-9]{1,19}){0,9}"
 _PLAIN = re.compile(rf"([A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?)(?:{_COMPARED}(?:,{_COMPARED})*)?")
 """A package and plain versions. Nearly all lines are so; the grammar of all others (PEP 508) takes a while to import."""
 
