@@ -29,7 +29,7 @@ from modelcrate.project.values import (
 )
 from modelcrate.registry.credential import Credential
 from modelcrate.resolve.debian.releases import nearest_python
-from modelcrate.resolve.requirements import options_of
+from modelcrate.resolve.requirements import WITHOUT_EFFECT, options_of
 from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
@@ -37,13 +37,6 @@ from modelcrate_layers.frozen import dataclass
 SERVERS = frozenset({"azureml-defaults", "azureml-inference-server-http"})
 """Packages that bring the original's server; an image has modelcrate's own, which answers the same."""
 
-_WITHOUT_EFFECT = {
-    "--trusted-host": "certificates are always checked",
-    "--no-binary": "an image gets wheels only",
-    "--only-binary": "an image gets wheels only",
-    "--prefer-binary": "an image gets wheels only",
-    "--use-feature": "there is no pip",
-}
 _FLAGS = {"-i": "--index-url", "-f": "--find-links"}
 
 
@@ -242,7 +235,7 @@ def dependencies(lines: Sequence[str]) -> Dependencies:
 def _without_effect(line: str) -> str:
     """Returns why a line of options decides nothing here; empty for any other line."""
     names = [name for name, _ in options_of(line, "the pip part")] if line.startswith("-") else []
-    return _WITHOUT_EFFECT[names[0]] if names and all(name in _WITHOUT_EFFECT for name in names) else ""
+    return WITHOUT_EFFECT[names[0]] if names and all(name in WITHOUT_EFFECT for name in names) else ""
 
 
 def _options(line: str) -> Iterator[tuple[str, str]]:

@@ -167,7 +167,7 @@ def _entry(keys: Keys) -> tuple[Path, Entry]:
 
 def _models(keys: Keys, folder: Path, script: Path) -> tuple[Model, ...]:
     """Returns the models of the folder; the CLI takes them from its command line."""
-    models, findings = detect_models(folder, script)
+    models, findings = detect_models(folder, list_files(folder), script)
     if models:
         keys.reading.notices += [f"detected {each}" for each in findings]
         return models

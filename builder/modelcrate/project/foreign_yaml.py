@@ -118,11 +118,8 @@ def repeated_keys(data: bytes) -> tuple[str, ...]:
     """Returns the keys that stand twice in one mapping of a YAML text that can be loaded, with their lines; only the last of them counts."""
     import yaml
 
-    found, seen, waiting = (
-        [],
-        set[int](),
-        [yaml.compose(_without_tabs(data), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))],
-    )
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found, seen, waiting = [], set[int](), [yaml.compose(_without_tabs(data), Loader=loader)]
     while waiting and len(seen) < _MAX_NODES:
         node = waiting.pop()
         if node is None or id(node) in seen:

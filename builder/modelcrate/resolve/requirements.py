@@ -400,16 +400,25 @@ def _require_hashes(value: str, line: PlacedLine, state: _State, constraint: boo
     state.require_hashes = True
 
 
+WITHOUT_EFFECT: Mapping[str, str] = {
+    "--trusted-host": "certificates are always checked",
+    "--no-binary": "an image gets wheels only",
+    "--only-binary": "an image gets wheels only",
+    "--prefer-binary": "an image gets wheels only",
+    "--use-feature": "there is no pip",
+}
+"""Options of pip's that decide nothing here, and why."""
+
+
 def _no_effect(value: str, line: PlacedLine, state: _State, constraint: bool) -> None:
     """An option about building from source, about pip itself, or one that asks for what is done in any case."""
 
 
-def _trusted_host(value: str, line: PlacedLine, state: _State, constraint: bool) -> None:
-    state.notices.append(f"{line.where}: --trusted-host {value} has no effect; certificates are always checked")
+def _told(name: str) -> Callable[[str, PlacedLine, _State, bool], None]:
+    def act(value: str, line: PlacedLine, state: _State, constraint: bool) -> None:
+        state.notices.append(f"{line.where}: {name} {value} has no effect; {WITHOUT_EFFECT[name]}")
 
-
-def _no_binary(value: str, line: PlacedLine, state: _State, constraint: bool) -> None:
-    state.notices.append(f"{line.where}: --no-binary {value} has no effect; an image gets wheels only")
+    return act
 
 
 INCLUDES = ("-r", "--requirement", "-c", "--constraint")
@@ -431,8 +440,8 @@ _OPTIONS: Mapping[str, tuple[bool, Callable[[str, PlacedLine, _State, bool], Non
     "--prefer-binary": (False, _no_effect),
     "--only-binary": (True, _no_effect),
     "--use-feature": (True, _no_effect),
-    "--no-binary": (True, _no_binary),
-    "--trusted-host": (True, _trusted_host),
+    "--no-binary": (True, _told("--no-binary")),
+    "--trusted-host": (True, _told("--trusted-host")),
 }
 """The options that pip takes in a requirements file: whether each has a value, and what it does."""
 

@@ -20,9 +20,10 @@ from modelcrate.pipeline.detection.detect_models import (
     cached_name,
     find_bundles,
     find_models,
-    model_modules,
-    model_versions,
+    named_modules,
+    named_versions,
     own_name,
+    pickle_facts,
 )
 from modelcrate.pipeline.detection.detect_sources import find_extent
 from modelcrate.pipeline.detection.entry_candidates import (
@@ -90,7 +91,8 @@ def _detect(folder: Path, files: list[Path]) -> tuple[Project, tuple[Finding, ..
     extent = None
     if script is not None:
         beside = [each for each in loaded_beside(folder, script.path) if each in files]
-        extent = find_extent(script, scripts, model_modules(folder, models), beside, added_folders(folder, script.path))
+        modules = named_modules(pickle_facts(folder, models))
+        extent = find_extent(script, scripts, modules, beside, added_folders(folder, script.path))
     entry = extent.entry if extent is not None else None
     entry_found = tuple(replace(each, why=f"{each.why}; {extent.why}") if extent else each for each in script_found)
     python, python_found = _python(folder, files)
@@ -123,12 +125,13 @@ def _application_project(
     python, python_found = _python(folder, files)
     needs, needs_found = find_dependencies(folder, files, Entry(app.script.path))
     try:
-        models = detect_models(folder, app.script.path)[0]
+        models = detect_models(folder, files, app.script.path)[0]
     except UserError:  # about names in a project file, in which they are not named
         models = ()
     if needs == Dependencies():
-        packages = dict.fromkeys((*app.packages, *packages_of(model_modules(folder, models), scripts)))
-        versions = model_versions(folder, models)
+        pickled = pickle_facts(folder, models)
+        packages = dict.fromkeys((*app.packages, *packages_of(named_modules(pickled), scripts)))
+        versions = named_versions(pickled)
         lines = tuple(f"{each}=={versions[each]}" if each in versions else each for each in packages)
         needs = Dependencies(lines)
         needs_found = (Finding(f"dependencies {', '.join(lines)}", app.script.path, "nothing declares any"),)
@@ -138,14 +141,13 @@ def _application_project(
     return project, (found, Finding("command", app.script.path, why), *needs_found, *python_found)
 
 
-def detect_models(folder: Path, script: Path) -> tuple[tuple[Model, ...], tuple[Finding, ...]]:
-    """Returns the models of a folder whose entry script is known, and what each was taken from.
+def detect_models(folder: Path, files: Sequence[Path], script: Path) -> tuple[tuple[Model, ...], tuple[Finding, ...]]:
+    """Returns the models among the files of a folder whose entry script is known, and what each was taken from.
 
     Raises:
         UserError: The files of a model can't be kept together, or there are too many.
         SourceError: The folder or a model can't be read.
     """
-    files = list_files(folder)
     bundles = find_bundles(files)
     loose = [path for path in files if not any(bundle in path.parents for bundle in bundles)]
     return add_loaded(folder, script, loose, *find_models(folder, loose, bundles))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,32 +120,31 @@ def cached_name(path: Path) -> str:
     return path.parent.parent.name.removeprefix("models--") if cached else ""
 
 
-def model_modules(folder: Path, models: Sequence[Model | RegisteredModel]) -> dict[str, Path]:
-    """Returns the top modules that the pickles among these models name, each with its model. Nothing is unpickled."""
+def pickle_facts(folder: Path, models: Sequence[Model | RegisteredModel]) -> list[tuple[Path, ModelFacts]]:
+    """Returns the facts of those of these models that are one small file, each with its path. Nothing is unpickled."""
+    from modelcrate.modelfiles.recognition import facts_of
+
+    found = []
+    for path in (model.path for model in models if isinstance(model, Model)):
+        place = folder / path
+        if place.is_file() and place.stat().st_size <= _MAX_PICKLE:
+            with open(place, "rb") as handle:
+                found.append((path, facts_of(handle, path.name, place.stat().st_size)))
+    return found
+
+
+def named_modules(models: Iterable[tuple[Path, ModelFacts]]) -> dict[str, Path]:
+    """Returns the top modules that pickles name, each with its model."""
     found: dict[str, Path] = {}
-    for path, facts in _pickles(folder, models):
+    for path, facts in models:
         for module in facts.facts.get("modules", ()):
             found.setdefault(str(module), path)
     return found
 
 
-def model_versions(folder: Path, models: Sequence[Model | RegisteredModel]) -> dict[str, str]:
-    """Returns the versions of packages that the pickles among these models name."""
-    return {
-        str(name): str(text)
-        for _, facts in _pickles(folder, models)
-        for name, text in facts.facts.get("versions", {}).items()
-    }
-
-
-def _pickles(folder: Path, models: Sequence[Model | RegisteredModel]) -> Iterator[tuple[Path, ModelFacts]]:
-    from modelcrate.modelfiles.recognition import facts_of
-
-    for path in (model.path for model in models if isinstance(model, Model)):
-        place = folder / path
-        if place.is_file() and place.stat().st_size <= _MAX_PICKLE:
-            with open(place, "rb") as handle:
-                yield path, facts_of(handle, path.name, place.stat().st_size)
+def named_versions(models: Iterable[tuple[Path, ModelFacts]]) -> dict[str, str]:
+    """Returns the versions of packages that pickles name."""
+    return {str(name): str(text) for _, facts in models for name, text in facts.facts.get("versions", {}).items()}
 
 
 def _with_companions(single: Mapping[Path, Recognised], files: Sequence[Path]) -> dict[Path, Recognised]:

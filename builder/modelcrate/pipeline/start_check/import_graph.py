@@ -69,9 +69,7 @@ class Sources:
     def of(cls, files: Mapping[str, Path], roots: Sequence[str], project: Path) -> Sources:
         """Returns the sources with these files of a project, which are imported from these folders."""
         paths = (PurePosixPath(name) for name in files if name.endswith((".py", ".so")))
-        code = [
-            path for path in paths if not path.name.startswith(".")
-        ]  # which is no module's name: macOS writes ._score.py
+        code = [path for path in paths if not path.name.startswith(".")]  # no module's name; macOS writes ._score.py
         places = {str(folder) for file in code for folder in file.parents}
         return cls(
             files,

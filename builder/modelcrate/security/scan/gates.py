@@ -15,7 +15,7 @@ from modelcrate.modelfiles.beginnings import large_may_have_facts, may_have_fact
 from modelcrate.modelfiles.facts import NO_FACTS, ModelFacts, Verdict
 from modelcrate.modelfiles.formats import LFS_POINTER, MACHINE_CODE
 from modelcrate.project.values import Gates
-from modelcrate.security.scan.not_there import find_what_is_not_there
+from modelcrate.security.scan.file_names import check_names
 from modelcrate.security.scan.parts import Findings, GatedFiles, ScanPart
 from modelcrate.security.scan.secrets import HEAD, MANY, MAX_BYTES, Secret, find_marks, secrets_in, suspects, text_of
 from modelcrate_layers.errors import CrateError, SourceError, unreadable
@@ -42,13 +42,13 @@ class _Batch(NamedTuple):
 
 
 def check_part(part: ScanPart, gates: Gates, folder: Path) -> Findings:
-    """Reads every file of a part, and looks for what only its names are there of; nothing of it is loaded or run. `folder` is the project's."""
+    """Reads every file of a part, and looks at their names; nothing of it is loaded or run. `folder` is the project's."""
     refused: list[CrateError] = []
     warned: list[str] = []
     files = list(part.files)
     small = sum(each.source.size for each in files if each.source.size <= MAX_BYTES)
     check = _PartCheck(gates, part.model, small > MANY, {})
-    for fault, setting in chain(find_what_is_not_there(part), check.findings(files)):
+    for fault, setting in chain(check_names(part), check.findings(files)):
         if setting == "refuse":
             refused.append(fault)
         else:
@@ -143,9 +143,8 @@ class _PartCheck:
         """Yields a damaged header, and the findings in pickles and other code."""
         if found.fault:
             yield SourceError(f"{file.name} is damaged: it {found.fault}", where=file.where), "refuse"
-        if found.pickles and (
-            self.model or found.format != MACHINE_CODE
-        ):  # libraries among the sources are the project's code
+        own = not self.model and found.format == MACHINE_CODE  # libraries among the sources are the project's code
+        if found.pickles and not own:
             yield from self._pickles(file, found)
         if not (found.pickles and self.gates.allow):  # what one project allows is no fact about the file
             self.facts[file.source] = found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.sources import FileRange
-from modelcrate_layers.tar.tree import Entry, follow_links, show
+from modelcrate_layers.tar.tree import Entry, Kind, follow_links, show
 
 if TYPE_CHECKING:
     from modelcrate.modelfiles.facts import ModelFacts
@@ -54,19 +54,29 @@ class ScanPart:
     model: bool
 
     @property
+    def above(self) -> bytes:
+        """The path in the layer that is above all its files."""
+        return min((each.path for each in self.entries), key=len, default=b"")
+
+    def link_ends(self) -> dict[str, str]:
+        """Returns where its symbolic links lead, by their paths in the layer."""
+        links = {os.fsdecode(each.path): os.fsdecode(each.link) for each in self.entries if each.kind is Kind.SYMLINK}
+        return {path: follow_links(path, links.get) for path in links}
+
+    @property
     def files(self) -> Iterator[GatedFiles]:
         """Its files, sorted by path, and then what links lead to."""
-        above = min((each.path for each in self.entries), key=len, default=b"")
+        above = self.above
         found = sorted(
             (each.source, each.path[len(above) + 1 :]) for each in self.entries if isinstance(each.source, FileRange)
         )
         top = str(self.top)
         for (source, path), name in zip(found, _names([path for _, path in found]), strict=True):
             yield GatedFiles(source, name if path else basename(source.path), top)
-        if links := {os.fsdecode(each.path): os.fsdecode(each.link) for each in self.entries if each.link}:
+        if ends := self.link_ends():
             sources = {os.fsdecode(each.path): each.source for each in self.entries}
-            for link in sorted(links, key=os.fsencode):
-                if isinstance(end := sources.get(follow_links(link, links.get)), FileRange):
+            for link in sorted(ends, key=os.fsencode):
+                if isinstance(end := sources.get(ends[link]), FileRange):
                     yield GatedFiles(end, show(os.fsencode(link)[len(above) + 1 :]), top, linked=True)
 
 

@@ -1,4 +1,4 @@
-"""What a part has a name of and not the bytes: links to nothing, and pointers of tools that keep large files elsewhere. And what it has by mistake."""
+"""What the names in a part tell, before a byte is read: links to nothing, pointers of tools that keep large files elsewhere, a repository in a model."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from modelcrate.project.ignore_rules import OURS
 from modelcrate.security.scan.parts import ScanPart
 from modelcrate_layers.errors import CrateError, SourceError
-from modelcrate_layers.tar.tree import Kind, follow_links, show
+from modelcrate_layers.tar.tree import Kind, show
 
 _ANNEX = ".git/annex/objects/"
 """Where the links of git-annex lead to."""
 
 
-def find_what_is_not_there(part: ScanPart) -> Iterator[tuple[CrateError, str]]:
-    """Yields each such thing, and whether to `refuse` it or to `warn`. Only the names of the files are looked at."""
+def check_names(part: ScanPart) -> Iterator[tuple[CrateError, str]]:
+    """Yields what the names tell, and whether to `refuse` it or to `warn`."""
     yield from _links(part)
     if part.model:
         yield from _dvc(part)
@@ -23,18 +23,16 @@ def find_what_is_not_there(part: ScanPart) -> Iterator[tuple[CrateError, str]]:
 
 
 def _links(part: ScanPart) -> Iterator[tuple[CrateError, str]]:
-    links = {os.fsdecode(each.path): os.fsdecode(each.link) for each in part.entries if each.kind is Kind.SYMLINK}
-    if not links:
+    if not (ends := part.link_ends()):
         return
     there = {os.fsdecode(each.path) for each in part.entries}
-    for path, target in links.items():
-        if follow_links(path, links.get) in there:
-            continue
-        if _ANNEX in target:
+    targets = {os.fsdecode(each.path): os.fsdecode(each.link) for each in part.entries}
+    for path in [path for path, end in ends.items() if end not in there]:
+        if _ANNEX in targets[path]:
             what, hint = "is a link of git-annex, and not the file itself", "fetch it with `git annex get`"
             yield SourceError(what, where=_place(part, path), hint=hint), "refuse" if part.model else "warn"
         else:
-            yield SourceError(f"is a link to {target!r}, which is not there", where=_place(part, path)), "warn"
+            yield SourceError(f"is a link to {targets[path]!r}, which is not there", where=_place(part, path)), "warn"
 
 
 def _dvc(part: ScanPart) -> Iterator[tuple[CrateError, str]]:
@@ -57,5 +55,4 @@ def _whole_model(part: ScanPart) -> Iterator[tuple[CrateError, str]]:
 
 
 def _place(part: ScanPart, path: str) -> str:
-    above = min((each.path for each in part.entries), key=len, default=b"")
-    return f"{part.top}{show(os.fsencode(path)[len(above) :])}"
+    return f"{part.top}{show(os.fsencode(path)[len(part.above) :])}"
