@@ -17,7 +17,6 @@ import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ from modelcrate.images.image import Deliverable, ImageLayer
 from modelcrate.pipeline.receipt import Receipt
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import RegistryError, UserError
+from modelcrate_layers.frozen import replace
 
 if TYPE_CHECKING:
     from modelcrate.containers import Container

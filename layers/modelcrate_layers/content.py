@@ -9,11 +9,10 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
 from typing import Any, Protocol
 
 from modelcrate_layers.errors import IntegrityError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 
 CHUNK = 1 << 20
 """How many bytes a stream hands over at a time: large enough for OpenSSL and sockets, small enough to stay flat."""

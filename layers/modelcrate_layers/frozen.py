@@ -1,53 +1,121 @@
-"""Frozen dataclasses that cost little to declare: what they are made of is written when it is first needed.
+"""Dataclasses that cost little to declare: what they are made of is written when it is first needed.
 
-The standard library compiles six functions for every frozen dataclass, about a millisecond each class. A build that has nothing to do
-imports a hundred of them and would spend a third of its time on that. Here one function, `__init__`, is compiled, and only for
-classes that come to have an instance; the others are the same for all classes. To who uses or checks them they are the standard ones.
+The standard library compiles six functions for every frozen dataclass, about a millisecond each class, and imports the means to read
+Python's grammar first. A build that has nothing to do imports two hundred of them and would spend a third of its time on that. Here one
+function, `__init__`, is compiled, and only for classes that come to have many instances; the others are the same for all classes. To
+who uses or checks them they are the standard ones.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 import threading
 from collections.abc import Callable
 from functools import partial
 from operator import attrgetter, ge, gt, le, lt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    import inspect
     from dataclasses import dataclass as dataclass
+    from dataclasses import field as field
+    from dataclasses import replace as replace
 else:
 
     def dataclass(*, slots: bool, frozen: bool = False, order: bool = False) -> Callable[[type], type]:
-        """As `dataclasses.dataclass`; what is not frozen is the standard one."""
-        if not frozen:
-            return dataclasses.dataclass(slots=slots)
-        return partial(_declared, _METHODS | (_ORDER if order else {}))
+        """As `dataclasses.dataclass`. A class always has slots, as it says."""
+        return partial(_declared, _METHODS | (_FROZEN if frozen else _CHANGING) | (_ORDER if order else {}))
+
+    def field(**options: Any) -> Any:
+        """As `dataclasses.field`, but for options that no class here has."""
+        return _Given(**options)
+
+    def replace(value: Any, /, **changes: Any) -> Any:
+        """As `dataclasses.replace`, for a value of any dataclass."""
+        fields = type(value).__dict__.get(_OWN)
+        if fields is None:
+            import dataclasses
+
+            return dataclasses.replace(value, **changes)
+        return type(value)(**{each.name: getattr(value, each.name) for each in fields} | changes)
 
 
-def _declared(methods: dict[str, Callable[..., Any]], cls: type) -> type:
-    if any(hasattr(each, _FIELDS) for each in cls.__bases__):  # it has their fields, too
-        made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(cls)
-    else:
-        made = _with_slots(cls)
-    for name, method in methods.items():
-        if name not in cls.__dict__:
-            setattr(made, name, method)
-    setattr(made, "__signature__", _SIGNATURE)  # noqa: B010 - as below
-    setattr(made, "__init__", _first_init(made))  # noqa: B010 - a type checker minds the plain way
-    return made  # type: ignore[no-any-return]
+class _Absent:
+    """A marker: there is no default; or, in a signature, the default is made anew for every instance."""
+
+    def __repr__(self) -> str:
+        return "<factory>"
 
 
-def _with_slots(cls: type) -> type:
-    """Returns the class anew, with slots for its fields. What else the standard library adds is made when somebody asks for it."""
+_ABSENT: Any = _Absent()
+
+
+class _Given:
+    """What `field` was given."""
+
+    __slots__ = ("compare", "default", "default_factory", "hash", "repr")
+
+    def __init__(
+        self,
+        *,
+        default: Any = _ABSENT,
+        default_factory: Any = _ABSENT,
+        compare: bool = True,
+        hash: bool | None = None,  # noqa: A002 - the standard library's word
+        repr: bool = True,  # noqa: A002 - the standard library's word
+    ) -> None:
+        self.default, self.default_factory = default, default_factory
+        self.compare, self.hash, self.repr = compare, hash, repr
+
+    def standard(self) -> Any:
+        """Returns the same of the standard library."""
+        import dataclasses
+
+        defaults = {name: getattr(self, name) for name in ("default", "default_factory")}
+        given = {name: value for name, value in defaults.items() if value is not _ABSENT}
+        return dataclasses.field(compare=self.compare, hash=self.hash, repr=self.repr, **given)
+
+
+class _Field(NamedTuple):
+    """A field of a class."""
+
+    name: str
+    default: Any
+    factory: Any
+    uses: frozenset[str]
+
+
+_PLAIN = frozenset({"equality", "hash", "text"})
+"""What a field counts for, if nothing else was said."""
+
+_OWN, _FIELDS, _PARAMETERS = "__own_fields__", "__dataclass_fields__", "__dataclass_params__"
+"""The attribute with our fields, and what makes a class a dataclass to the standard library."""
+
+
+def _field(name: str, given: Any) -> _Field:
+    if not isinstance(given, _Given):
+        if type(given).__module__ == "dataclasses":
+            raise TypeError(
+                f"{name}: a field of the standard library; import `field` from where `dataclass` comes from"
+            )
+        return _Field(name, given, _ABSENT, _PLAIN)
+    counts = {"equality": given.compare, "text": given.repr}
+    counts["hash"] = given.compare if given.hash is None else given.hash
+    return _Field(name, given.default, given.default_factory, frozenset(use for use, yes in counts.items() if yes))
+
+
+def _declared(methods: dict[str, Any], cls: type) -> type:
     kinds = {name: str(kind).removeprefix("typing.") for name, kind in cls.__annotations__.items()}
-    names = tuple(name for name, kind in kinds.items() if not kind.startswith("ClassVar"))
-    own = {name: value for name, value in cls.__dict__.items() if name not in {*names, "__dict__", "__weakref__"}}
-    standard = _Standard(cls)
+    names = [name for name, kind in kinds.items() if not kind.startswith("ClassVar")]
+    inherited = {each.name: each for base in reversed(cls.__mro__) for each in base.__dict__.get(_OWN, ())}
+    space, standard = cls.__dict__, _Standard(cls)
+    fields = inherited | {name: _field(name, space.get(name, _ABSENT)) for name in names}
+    own = methods | {name: value for name, value in space.items() if name not in {*names, "__dict__", "__weakref__"}}
     own |= {_FIELDS: _Later(standard, _FIELDS), _PARAMETERS: _Later(standard, _PARAMETERS)}
-    own |= {"__slots__": names, "__match_args__": names, "__qualname__": cls.__qualname__}
-    return type(cls)(cls.__name__, cls.__bases__, own)
+    own |= {_OWN: tuple(fields.values()), "__match_args__": tuple(fields), "__signature__": _SIGNATURE}
+    own |= {"__slots__": tuple(name for name in names if name not in inherited), "__qualname__": cls.__qualname__}
+    made: Any = type(cls)(cls.__name__, cls.__bases__, own)
+    made.__init__ = _first_init(made)
+    return made  # type: ignore[no-any-return]
 
 
 class _Standard:
@@ -59,6 +127,11 @@ class _Standard:
     def get(self, name: str) -> Any:
         with self._lock:
             if not self._made:
+                import dataclasses
+
+                given = {each: value for each, value in vars(self._declared).items() if isinstance(value, _Given)}
+                for each, value in given.items():
+                    setattr(self._declared, each, value.standard())
                 dataclasses.dataclass(init=False, repr=False, eq=False)(self._declared)
                 self._made = True
         return getattr(self._declared, name)
@@ -82,40 +155,49 @@ class _Signature:
     """The signature that `help` and `inspect.signature` show: the fields, as in the standard library. It is made when it is needed."""
 
     def __get__(self, instance: object, owner: Any) -> inspect.Signature:
-        return inspect.Signature(
-            [
-                inspect.Parameter(
-                    each.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=_default(each), annotation=each.type
-                )
-                for each in dataclasses.fields(owner)
-            ]
-        )
+        import inspect
+        from dataclasses import fields
+
+        kind, none = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
+        parameters = []
+        for each, standard in zip(getattr(owner, _OWN), fields(owner), strict=True):
+            default = none if each.name in _needed(owner) else each.default
+            parameters.append(inspect.Parameter(each.name, kind, default=default, annotation=standard.type))
+        return inspect.Signature(parameters)
 
 
-class _Made:
-    """A marker for a default that is made anew for every instance."""
-
-    def __repr__(self) -> str:
-        return "<factory>"
+_SIGNATURE = _Signature()
 
 
-def _default(of: dataclasses.Field[Any]) -> Any:
-    if of.default is not dataclasses.MISSING:
-        return of.default
-    return inspect.Parameter.empty if of.default_factory is dataclasses.MISSING else _MADE
+def _needed(cls: Any) -> frozenset[str]:
+    """The names of the fields that have no default."""
+    return frozenset(each.name for each in getattr(cls, _OWN) if each.default is each.factory)
 
 
-_MADE, _SIGNATURE = _Made(), _Signature()
-_FIELDS, _PARAMETERS = "__dataclass_fields__", "__dataclass_params__"
-"""What makes a class a dataclass to the standard library."""
+FEW = 8
+"""Instances of a class from which on its `__init__` is compiled. Below, that takes longer than what it saves."""
 
 
 def _first_init(cls: Any) -> Callable[..., None]:
-    """An `__init__` that puts the compiled one into its own place. Two threads may both do it, and do the same."""
+    """An `__init__` for the first instances, which puts the compiled one into its own place then. Two threads may both do it, and do the same."""
+    fields: tuple[_Field, ...] = getattr(cls, _OWN)
+    names, known, needed = cls.__match_args__, frozenset(cls.__match_args__), _needed(cls)
+    checked, count = hasattr(cls, "__post_init__"), 0
 
     def first(self: Any, *args: Any, **named: Any) -> None:
-        cls.__init__ = _compiled_init(cls)
-        cls.__init__(self, *args, **named)
+        nonlocal count
+        count += 1
+        given = dict(zip(names, args, strict=False)) | named
+        right = len(given) == len(args) + len(named) and needed <= given.keys() <= known
+        if count > FEW or not right:  # Python refuses wrong arguments better than we could
+            cls.__init__ = _compiled_init(cls)
+            cls.__init__(self, *args, **named)
+            return
+        for name, default, factory, _ in fields:
+            value = given[name] if name in given else default if factory is _ABSENT else factory()
+            object.__setattr__(self, name, value)
+        if checked:
+            self.__post_init__()
 
     return first
 
@@ -124,30 +206,21 @@ def _compiled_init(cls: Any) -> Callable[..., None]:
     """The `__init__` that the standard library would have written."""
     known: dict[str, Any] = {"_set": object.__setattr__, "_absent": _ABSENT}
     words, lines = ["self"], []
-    for each in dataclasses.fields(cls):
-        value, word = each.name, each.name
-        if each.default is not dataclasses.MISSING:
-            known[f"_{each.name}"], word = each.default, f"{each.name}=_{each.name}"
-        elif each.default_factory is not dataclasses.MISSING:
-            known[f"_{each.name}"], word = each.default_factory, f"{each.name}=_absent"
-            value = f"_{each.name}() if {each.name} is _absent else {each.name}"
+    for name, default, factory, _ in getattr(cls, _OWN):
+        value, word = name, name
+        if factory is not _ABSENT:
+            known[f"_{name}"], word = factory, f"{name}=_absent"
+            value = f"_{name}() if {name} is _absent else {name}"
+        elif default is not _ABSENT:
+            known[f"_{name}"], word = default, f"{name}=_{name}"
         words.append(word)
-        lines.append(f" _set(self, {each.name!r}, {value})")
+        lines.append(f" _set(self, {name!r}, {value})")
     lines += [" self.__post_init__()"] if hasattr(cls, "__post_init__") else []
     exec(f"def __init__({', '.join(words)}):\n" + "\n".join(lines or [" pass"]), known)  # noqa: S102 - names of fields only
     made: Callable[..., None] = known["__init__"]
     made.__qualname__ = f"{cls.__qualname__}.__init__"
     return made
 
-
-_ABSENT = object()
-
-_COUNTING: dict[str, Callable[[dataclasses.Field[Any]], bool]] = {
-    "equality": lambda each: each.compare,
-    "hash": lambda each: each.compare if each.hash is None else each.hash,
-    "state": lambda each: True,
-}
-"""Which fields count for what."""
 
 _GETTERS: dict[tuple[type, str], Callable[[Any], Any]] = {}
 
@@ -157,7 +230,7 @@ def _values(self: Any, use: str) -> Any:
     cls = type(self)
     getter = _GETTERS.get((cls, use))
     if getter is None:
-        names = [each.name for each in dataclasses.fields(cls) if _COUNTING[use](each)]
+        names = [each.name for each in getattr(cls, _OWN) if use in each.uses]
         getter = _GETTERS[cls, use] = attrgetter(*names) if names else (lambda _: ())
     return getter(self)
 
@@ -182,32 +255,35 @@ def _hash(self: Any) -> int:
 
 
 def _repr(self: Any) -> str:
-    shown = (f"{each.name}={getattr(self, each.name)!r}" for each in dataclasses.fields(self) if each.repr)
+    shown = (f"{each.name}={getattr(self, each.name)!r}" for each in getattr(self, _OWN) if "text" in each.uses)
     return f"{type(self).__qualname__}({', '.join(shown)})"
 
 
 def _setattr(self: Any, name: str, value: object) -> None:
-    raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+    from dataclasses import FrozenInstanceError
+
+    raise FrozenInstanceError(f"cannot assign to field {name!r}")
 
 
 def _delattr(self: Any, name: str) -> None:
-    raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
+    from dataclasses import FrozenInstanceError
+
+    raise FrozenInstanceError(f"cannot delete field {name!r}")
 
 
 def _getstate(self: Any) -> list[Any]:
-    return [getattr(self, each.name) for each in dataclasses.fields(self)]
+    return [getattr(self, each.name) for each in getattr(self, _OWN)]
 
 
 def _setstate(self: Any, state: list[Any]) -> None:
-    for each, value in zip(dataclasses.fields(self), state, strict=True):
+    for each, value in zip(getattr(self, _OWN), state, strict=True):
         object.__setattr__(self, each.name, value)
 
 
-_METHODS: dict[str, Callable[..., Any]] = {
-    "__eq__": _eq,
+_METHODS: dict[str, Any] = {"__eq__": _eq, "__replace__": replace, "__repr__": _repr}
+_CHANGING: dict[str, Any] = {"__hash__": None}
+_FROZEN: dict[str, Any] = {
     "__hash__": _hash,
-    "__replace__": dataclasses.replace,
-    "__repr__": _repr,
     "__setattr__": _setattr,
     "__delattr__": _delattr,
     "__getstate__": _getstate,

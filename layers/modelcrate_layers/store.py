@@ -11,7 +11,6 @@ import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from modelcrate_layers.content import (
     verified,
 )
 from modelcrate_layers.errors import IntegrityError, MachineError, SourceError, placed, unreadable
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.records import read_record, write_record
 from modelcrate_layers.tar.sources import ZEROS, FileRange, read_pieces
 

@@ -175,6 +175,32 @@ def test_dataclasses_are_frozen_with_slots_or_say_why_not() -> None:
     ] == []
 
 
+def test_what_is_declared_costs_little_at_the_start() -> None:
+    """A dataclass and a pattern of the standard library are compiled where they are declared, and most are not needed."""
+    ours = [each for each in ALL if not each.name.startswith((SERVER, COPIED, "modelcrate_layers.frozen"))]
+    assert [
+        f"{module.path}:{node.lineno} takes it from dataclasses, and not from modelcrate_layers.frozen"
+        for module in ours
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "dataclasses"
+        if {"dataclass", "field", "replace"} & {each.name for each in node.names}
+    ] == []
+    assert [
+        f"{module.path}:{node.lineno} compiles at once, and not by modelcrate_layers.patterns"
+        for module in ours
+        for node in outside_functions(module.tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "re.compile"
+    ] == []
+
+
+def outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+    """Yields the nodes that an import runs."""
+    for each in ast.iter_child_nodes(node):
+        if not isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield each
+            yield from outside_functions(each)
+
+
 def test_no_import_goes_in_a_circle() -> None:
     assert circles(local=False) == []
 

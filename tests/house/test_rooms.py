@@ -52,6 +52,7 @@ ORDER = (
             "content",
             "errors",
             "frozen",
+            "patterns",
             "host",
         )
     ),

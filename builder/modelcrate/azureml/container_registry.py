@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import dataclass, field
 
 
 @dataclass(slots=True)

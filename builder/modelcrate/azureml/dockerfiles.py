@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import field
 
 from modelcrate.project.dockerfile import instructions, pairs
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
+from modelcrate_layers.patterns import compile_later
 
-_VARIABLE = re.compile(r"\$\{?[A-Za-z_]")
+_VARIABLE = compile_later(r"\$\{?[A-Za-z_]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from modelcrate.config import Config
@@ -22,7 +21,7 @@ from modelcrate.pipeline.session import Session
 from modelcrate.registry.credential import Credential
 from modelcrate.transports.store import StoreOutput, find
 from modelcrate_layers.errors import MachineError, SourceError, UserError, placed
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 
 LABEL = "modelcrate.service"
 """The label of a service's container. Its value is JSON: the facts of the service."""

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
+from modelcrate_layers.patterns import compile_later
 
 DEFAULT_CPU_IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"
 DEFAULT_GPU_IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-cuda11.8-cudnn8-ubuntu22.04"
 MPI_CPU_IMAGE, MPI_GPU_IMAGE = DEFAULT_CPU_IMAGE, DEFAULT_GPU_IMAGE
 """The original's names for two of them, without the dates in their tags. Scripts import these from its modules."""
 
-_CURATED_NAME = re.compile(r"(?i:azureml)-(.+)")
+_CURATED_NAME = compile_later(r"(?i:azureml)-(.+)")
 """Curated environments in a workspace of the cloud."""
 
 MINIMAL = "minimal"
 """The curated environment that has the original's server alone, and no image of its own."""
 
 _CURATED = "mcr.microsoft.com/azureml/curated/"
-_MICROSOFTS = re.compile(r"mcr\.microsoft\.com/azureml/(?!curated/).+")
+_MICROSOFTS = compile_later(r"mcr\.microsoft\.com/azureml/(?!curated/).+")
 
 
 def is_conda_base(image: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from modelcrate.workspace.deleting import delete
 from modelcrate.workspace.download import download
 from modelcrate.workspace.record import FRAMEWORKS, ModelRecord, parse_model_id
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import replace
 
 if TYPE_CHECKING:
     from modelcrate.azureml.local_service import LocalWebservice

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,11 +32,13 @@ from modelcrate.transports.registry import RegistryOutput
 from modelcrate.workspace.find import open_layers
 from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import CrateError, UserError
+from modelcrate_layers.frozen import replace
+from modelcrate_layers.patterns import compile_later
 
 REPOSITORY = "package"
 """The original's name for an image without a name."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,30}[a-z0-9]")
+_NAME = compile_later(r"[a-z0-9][a-z0-9.-]{1,30}[a-z0-9]")
 
 
 class ModelPackage:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
 from pathlib import Path, PurePosixPath
 
 from modelcrate.arguments import as_one_of, as_text
@@ -32,7 +31,7 @@ from modelcrate.resolve.debian.releases import nearest_python
 from modelcrate.resolve.requirements import WITHOUT_EFFECT, options_of
 from modelcrate.workspace.record import ModelRecord
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 
 SERVERS = frozenset({"azureml-defaults", "azureml-inference-server-http"})
 """Packages that bring the original's server; an image has modelcrate's own, which answers the same."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.azureml.conda_dependencies import CondaDependencies
@@ -27,15 +26,16 @@ from modelcrate.project.values import (
 from modelcrate.workspace.backend import WorkspaceBackend
 from modelcrate.workspace.find import read_model
 from modelcrate_layers.errors import SourceError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 from modelcrate_layers.named_file import read_source
+from modelcrate_layers.patterns import compile_later
 
 PUBLIC_REGISTRY = "azureml"
 """Microsoft's registry of models and environments, which everybody can read."""
 
 MODELS = "/var/azureml-app/azureml-models"
 
-_SECRET = re.compile(r"\$\{\{.*\}\}|keyvaultref:.*", re.DOTALL)
+_SECRET = compile_later(r"\$\{\{.*\}\}|keyvaultref:.*", re.DOTALL)
 """A value that the original replaces by a secret of the cloud."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +26,7 @@ from modelcrate.workspace.opening import open_named, open_workspace
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.named_file import read_source
+from modelcrate_layers.patterns import compile_later
 
 if TYPE_CHECKING:
     from modelcrate.azureml.environment import Environment
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 CONFIG_PLACES = (".azureml", "aml_config", ".")
 """Where the original looks for the configuration file, in a folder and in all folders above it."""
 
-_SCOPE = re.compile(
+_SCOPE = compile_later(
     r"/subscriptions/(?P<subscription_id>[^/]+)/resource[gG]roups/(?P<resource_group>[^/]+)/.*/workspaces/(?P<workspace_name>[^/]+)"
 )
 """The other form of the configuration: the path of the workspace in Azure's resource manager."""

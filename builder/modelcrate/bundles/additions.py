@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.bundles.notes import tool_name
@@ -28,7 +27,7 @@ from modelcrate.transports.connections import Connections
 from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.content import Descriptor, Digest
 from modelcrate_layers.errors import SourceError, UserError, unreadable
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 from modelcrate_layers.packages.checked import hash_file
 from modelcrate_layers.packages.pinned import Package
 from modelcrate_layers.store import FileBlob

@@ -15,7 +15,6 @@ A bundle that leaves nothing out is an OCI archive for every other tool. It is f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import field
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -48,7 +47,7 @@ from modelcrate_layers.content import (
     verified,
 )
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.packages.pinned import Package
 from modelcrate_layers.tar.reader import BLOCK, LIMITS, Limits, Place, index_tar
 from modelcrate_layers.tar.tree import show

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
 from pathlib import Path
 
 from modelcrate.bundles.additions import Additions, gather, stored
@@ -21,7 +20,7 @@ from modelcrate.transports.addresses import find, name_of
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Blob, Descriptor, Digest
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.tar import writer
 from modelcrate_layers.tar.tree import Entry, directory, file
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
 from typing import Any
 
 from modelcrate.bundles.inventory import STORE, Known
@@ -14,8 +12,9 @@ from modelcrate.resolve.debian.pinned import PinnedDeb
 from modelcrate.resolve.pinned import Pinned, PinnedConda, PinnedWheel
 from modelcrate_layers.content import Descriptor, Digest, expect_natural, expect_text
 from modelcrate_layers.errors import IntegrityError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.packages.pinned import Package
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.store import REF_NAME
 from modelcrate_layers.tar.tree import show
 
@@ -39,8 +38,8 @@ _MOST = {b"{": MAX_PACKAGES + 4, b"[": 800_000, b":": 1_000_000, b",": 2_000_000
 BLOBS, PIECES, PACKAGES, TOOLS = "blobs", "pieces", "packages", "tools"
 """The folders of a bundle."""
 
-_NAMED = re.compile(rb"(?:blobs|pieces|packages)/(?:sha256/[0-9a-f]{64}|sha512/[0-9a-f]{128})")
-_TOOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
+_NAMED = compile_later(rb"(?:blobs|pieces|packages)/(?:sha256/[0-9a-f]{64}|sha512/[0-9a-f]{128})")
+_TOOL = compile_later(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 _PINS = {each.kind: each.parse for each in (PinnedDeb, PinnedWheel, PinnedConda)}
 
 

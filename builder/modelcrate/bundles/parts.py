@@ -9,7 +9,6 @@ from __future__ import annotations
 import glob
 import hashlib
 import io
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +18,7 @@ from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import read_source
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.store import as_machine_error
 from modelcrate_layers.tar.sources import FileRange
 
@@ -27,8 +27,8 @@ MAX_PARTS = 999
 LEAST_PART = 1 << 20
 """Bytes of a part, at least."""
 
-_PART = re.compile(r"(.*)\.[0-9]{3}")
-_SUM = re.compile(r"([0-9a-f]{64}) [ *]([^/\0]+)")
+_PART = compile_later(r"(.*)\.[0-9]{3}")
+_SUM = compile_later(r"([0-9a-f]{64}) [ *]([^/\0]+)")
 
 
 @dataclass(frozen=True, slots=True)

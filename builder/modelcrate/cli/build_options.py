@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from modelcrate.transports import archive, store
 from modelcrate.transports.output import Output
 from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import replace
 
 
 def project_argument(parser: argparse.ArgumentParser) -> None:

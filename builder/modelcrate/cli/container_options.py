@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -11,14 +10,15 @@ from pathlib import Path
 
 from modelcrate_layers.errors import UserError, unreadable
 from modelcrate_layers.named_file import read_named_file
+from modelcrate_layers.patterns import compile_later
 
 MAX_ENV_FILE = 1 << 20
 """Bytes of a file with variables."""
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?[smhd])+")
-_PART = re.compile(r"([0-9.]+)([smhd])")
-_SECONDS = re.compile(r"[0-9]{1,11}(?:\.[0-9]{1,9})?")
+_DURATION = compile_later(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?[smhd])+")
+_PART = compile_later(r"([0-9.]+)([smhd])")
+_SECONDS = compile_later(r"[0-9]{1,11}(?:\.[0-9]{1,9})?")
 
 
 def process_arguments(parser: argparse.ArgumentParser) -> None:

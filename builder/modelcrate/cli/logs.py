@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import re
 
 from modelcrate.cli.console import Console
 from modelcrate.cli.container_options import moment
 from modelcrate.cli.run import pass_on
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.patterns import compile_later
 
-_COUNT = re.compile(r"[0-9]{1,9}")
+_COUNT = compile_later(r"[0-9]{1,9}")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

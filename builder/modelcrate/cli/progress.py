@@ -8,12 +8,12 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from typing import TextIO
 
 from modelcrate.events import Advanced, Done, Event, Finished, Notice, Started, Step
 from modelcrate.project.byte_sizes import format_size
 from modelcrate.render.printable import printable
+from modelcrate_layers.frozen import dataclass
 
 EVERY = 3.0
 """Seconds between two lines of one task without a terminal, so that logs stay short."""
@@ -140,6 +140,8 @@ class Json(Progress):
             task.shown = now
             self._line("progress", {"label": task.label, "done": task.done, "total": task.total})
         elif not isinstance(event, Advanced):
+            from dataclasses import asdict
+
             self._line(type(event).__name__.lower(), asdict(event))
 
     def _line(self, kind: str, facts: dict[str, object]) -> None:

@@ -16,16 +16,17 @@ from modelcrate.pipeline.request import Request
 from modelcrate.project.values import Model
 from modelcrate.transports import NESTED
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.store import as_machine_error
 
 _EARLIER = {
-    "digest_file": re.compile(rb"sha256:[0-9a-f]{64}\s*"),
-    "reference_file": re.compile(rb"(?:\S+@sha256:[0-9a-f]{64}\s*)+"),
-    "report": re.compile(
+    "digest_file": compile_later(rb"sha256:[0-9a-f]{64}\s*"),
+    "reference_file": compile_later(rb"(?:\S+@sha256:[0-9a-f]{64}\s*)+"),
+    "report": compile_later(
         rb'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy".*',
         re.DOTALL,
     ),
-    "trace": re.compile(rb'\{\s*"displayTimeUnit".*', re.DOTALL),
+    "trace": compile_later(rb'\{\s*"displayTimeUnit".*', re.DOTALL),
 }
 """What an earlier build has written for each option. It may be replaced in a project's folder; any other file there may be a source."""
 

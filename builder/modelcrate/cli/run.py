@@ -88,11 +88,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from dataclasses import replace
-
     from modelcrate.containers import Port, container_name
     from modelcrate.images.image_config import health_path
     from modelcrate.pipeline.running import ContainerOptions, find_image, start_image
+    from modelcrate_layers.frozen import replace
 
     if args.wait is not None and not (args.wait >= 0 and args.detach and args.publish):
         raise UserError(

@@ -50,10 +50,9 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _serve(args: argparse.Namespace, session: Session, console: Console) -> int | None:
     """Serves until the project file or the declared dependencies change (None), or the server ends without reload (its exit code)."""
-    from dataclasses import replace
-
     from modelcrate.images.image import DEFAULT_VARIANT
     from modelcrate.pipeline.local_server import PortInUseError, local_server
+    from modelcrate_layers.frozen import replace
 
     declared = _Watch(_declarations(args.project))
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 
 from modelcrate import transports
 from modelcrate.cli.console import Console
@@ -16,6 +15,7 @@ from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import NameableOutput
 from modelcrate_layers.content import Platform
+from modelcrate_layers.frozen import replace
 
 
 def platform_argument(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.containers.engine import engine
@@ -19,7 +18,7 @@ from modelcrate.containers.spec import SupervisorSpec
 from modelcrate.containers.state import STOP, ContainerState, clear_running
 from modelcrate.images.removal import remove_path
 from modelcrate_layers.errors import MachineError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 
 STOP_AFTER = 10.0
 """Seconds between the stop signal and SIGKILL: what other engines wait."""

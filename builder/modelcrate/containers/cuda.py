@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from modelcrate_layers.errors import MachineError
+from modelcrate_layers.patterns import compile_later
 
 REQUIRES = "NVIDIA_REQUIRE_CUDA"
 """The variable of an image that says which CUDA it needs (NVIDIA Container Toolkit)."""
@@ -17,8 +17,8 @@ DRIVER_FILE = Path("/proc/driver/nvidia/version")
 MIN_DRIVER: Mapping[int, tuple[int, ...]] = MappingProxyType({11: (450, 80, 2), 12: (525, 60, 13), 13: (580, 65, 6)})
 """The oldest driver for Linux with which programs of a CUDA release run (CUDA Toolkit release notes, minor version compatibility)."""
 
-_DRIVER = re.compile(r"Kernel Module(?: for \S+)?\s+([0-9]{3}(?:\.[0-9]{1,3}){1,2})")
-_WANTED = re.compile(r"cuda>=([0-9]{1,2})\.[0-9]{1,2}")
+_DRIVER = compile_later(r"Kernel Module(?: for \S+)?\s+([0-9]{3}(?:\.[0-9]{1,3}){1,2})")
+_WANTED = compile_later(r"cuda>=([0-9]{1,2})\.[0-9]{1,2}")
 
 
 def installed_driver(file: Path = DRIVER_FILE) -> str:

@@ -13,7 +13,6 @@ import signal
 import sys
 import termios
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,7 +25,7 @@ from modelcrate.containers.spec import SupervisorSpec
 from modelcrate.containers.state import ContainerState
 from modelcrate.images.root_folder import ContainerRoot
 from modelcrate_layers.errors import MachineError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 
 _NAMESPACES = ("user", "ipc", "uts", "net", "pid", "cgroup", "mnt")
 """In the order of entering: the rights of a user namespace come first, and the view of the files changes last."""

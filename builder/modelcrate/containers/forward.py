@@ -10,10 +10,10 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 from modelcrate.containers.options import LOOPBACK, Port
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import replace
 
 _BACKLOG = 128
 _PIECE = 1 << 16

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 from modelcrate.images.root_folder import ContainerRoot
 from modelcrate_layers.errors import IntegrityError, UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
 MAX_PASSWD = 1 << 20
 """The size in bytes that /etc/passwd and /etc/group may have."""
 
 _MAX_ID = (1 << 32) - 2
 _MAX_HOME = 4096
-_NUMBER = re.compile(r"[0-9]{1,10}")
+_NUMBER = compile_later(r"[0-9]{1,10}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -22,11 +21,12 @@ from modelcrate.images.removal import remove_path
 from modelcrate.images.unpack import unpack
 from modelcrate_layers.content import Blob, Descriptor, verified
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.records import read_record, write_record
 
 _CHANGES = "changes"
 _NEW = ".new"
-_SPECIAL = re.compile(r"[,:\\]")
+_SPECIAL = compile_later(r"[,:\\]")
 """What mount(2) reads as the end of a path in the options of an overlay."""
 
 _MAX_OPTIONS = 4000

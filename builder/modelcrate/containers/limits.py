@@ -7,6 +7,7 @@ from typing import Any
 
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
 MIN_MEMORY = 6 << 20
 """Bytes below which no program starts (docker's limit)."""
@@ -14,10 +15,10 @@ MIN_MEMORY = 6 << 20
 PERIOD = 100_000
 """Microseconds of a period in which processor time is counted (the kernel's usual one)."""
 
-_MEMORY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)([bkmg]?)b?", re.IGNORECASE)
+_MEMORY = compile_later(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)([bkmg]?)b?", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-_CPUS = re.compile(r"[0-9]{0,5}(?:\.[0-9]{1,3})?")
-_COUNT = re.compile(r"[0-9]{1,6}")
+_CPUS = compile_later(r"[0-9]{0,5}(?:\.[0-9]{1,3})?")
+_COUNT = compile_later(r"[0-9]{1,6}")
 
 
 @dataclass(frozen=True, slots=True)

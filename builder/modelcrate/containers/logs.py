@@ -7,12 +7,12 @@ and the length where the length has changed: that is how exact `since_offset` is
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from modelcrate_layers.content import CHUNK
+from modelcrate_layers.patterns import compile_later
 
 LOG = "log"
 _TIMES = "log.times"
@@ -20,7 +20,7 @@ _LOOK = 0.05
 """Seconds between two looks at a log that is followed."""
 
 _BLOCK = 1 << 16
-_NUMBER = re.compile(r"[0-9]{1,18}")
+_NUMBER = compile_later(r"[0-9]{1,18}")
 
 
 def read_log(folder: Path, start: int, ended: Callable[[], bool]) -> Iterator[bytes]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
-from dataclasses import field
 from ipaddress import ip_address
 from pathlib import Path, PurePosixPath
 
@@ -13,7 +11,8 @@ from modelcrate.containers.devices import Devices
 from modelcrate.containers.limits import Limits, Restart
 from modelcrate.images.root_folder import MOUNT_POINTS
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
+from modelcrate_layers.patterns import compile_later
 
 ENGINES = ("runc", "crun", "namespaces", "chroot")
 """By name, best first. `auto` takes the first of them that works here, but never `chroot`, which is no container."""
@@ -28,8 +27,8 @@ machine that can't give it starts nothing."""
 MAX_STRING = (1 << 17) - 1
 """Bytes of one argument or variable (execve(2), MAX_ARG_STRLEN, with the NUL at its end)."""
 
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
-_MAPPING = re.compile(r"(?:([0-9]+(?:\.[0-9]+){3}|\[[0-9A-Fa-f:.]+\]):(?=[0-9]+:))?([0-9]{1,5})(?::([0-9]{1,5}))?")
+_NAME = compile_later(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
+_MAPPING = compile_later(r"(?:([0-9]+(?:\.[0-9]+){3}|\[[0-9A-Fa-f:.]+\]):(?=[0-9]+:))?([0-9]{1,5})(?::([0-9]{1,5}))?")
 
 LOOPBACK = "127.0.0.1"
 """Where ports are published unless a user names another address: only this machine reaches them."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import replace
 
 from modelcrate.containers.options import Volume
 from modelcrate.images.root_folder import MOUNT_POINTS, ContainerRoot, Parts, parts_of
 from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate_layers.frozen import replace
 
 
 def make_places(root: ContainerRoot, volumes: Sequence[Volume], notes: list[str]) -> tuple[Volume, ...]:

@@ -6,7 +6,6 @@ blamed for what the image says.
 
 from __future__ import annotations
 
-import re
 import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from modelcrate.containers.options import MAX_STRING, RunOptions
 from modelcrate_layers.errors import CrateError, IntegrityError, UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """PATH where neither image nor user sets it: what other engines use."""
@@ -24,8 +24,8 @@ MAX_STRINGS = 1 << 20
 MAX_VARIABLES = 10_000
 """Variables of a program. runc compares each with each, and took more than a minute over 100,000."""
 
-_SIGNAL_NUMBER = re.compile(r"[0-9]{1,2}")
-_REAL_TIME = re.compile(r"SIGRTM(?:IN(?:\+([0-9]{1,2}))?|AX(?:-([0-9]{1,2}))?)")
+_SIGNAL_NUMBER = compile_later(r"[0-9]{1,2}")
+_REAL_TIME = compile_later(r"SIGRTM(?:IN(?:\+([0-9]{1,2}))?|AX(?:-([0-9]{1,2}))?)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import select
 import signal
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from modelcrate.containers.interpreter import module_arguments
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
 _POLL = 0.05
 """Seconds between two looks, on kernels without pidfd_open (before 5.3, and some sandboxes)."""
@@ -20,7 +20,7 @@ _ROUNDS = 1000
 """How often dying processes are looked for: they may have been forking."""
 
 
-_OWN = re.compile(r"(.+)-([0-9]{1,10})-[0-9]{9,}")
+_OWN = compile_later(r"(.+)-([0-9]{1,10})-[0-9]{9,}")
 """A name of `own_name`: what it is, which process gave it, and when."""
 
 

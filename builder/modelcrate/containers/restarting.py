@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.containers import linux
@@ -14,6 +13,7 @@ from modelcrate.containers.engine import engine
 from modelcrate.containers.processes import end_processes_in
 from modelcrate.containers.spec import SupervisorSpec
 from modelcrate.containers.state import STOP, ContainerState
+from modelcrate_layers.frozen import replace
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 """Signals to a supervisor that its program gets."""

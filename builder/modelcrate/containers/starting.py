@@ -7,7 +7,6 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from modelcrate.images.removal import remove_path
 from modelcrate.images.root_folder import MOUNT_POINTS, NEW, ContainerRoot, Parts, parts_of
 from modelcrate_layers.content import Blob
 from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, UserError
+from modelcrate_layers.frozen import replace
 from modelcrate_layers.store import as_machine_error
 
 BEGUN = ".new"

@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.containers import linux
@@ -32,6 +31,7 @@ from modelcrate.containers.restarting import STOPPING, run_again_and_again
 from modelcrate.containers.spec import SupervisorSpec
 from modelcrate.containers.state import ContainerState, clear_running
 from modelcrate_layers.errors import CrateError, MachineError
+from modelcrate_layers.frozen import replace
 
 _STARTING = ContainerState("starting", ProcessId(0, ""), signal.SIGTERM)
 

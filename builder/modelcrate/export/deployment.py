@@ -12,6 +12,7 @@ from modelcrate.inspect.serving import served_contracts
 from modelcrate.project.contracts import PYTHON
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
 if TYPE_CHECKING:
     from modelcrate.images.image import Image
@@ -28,7 +29,7 @@ MAX_CPUS = 1024
 LEAST_MEMORY = 6 << 20
 """Bytes of memory that may be asked for: Docker's own least."""
 
-_LABEL = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+_LABEL = compile_later(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 """A DNS label that begins with a letter (RFC 1035, section 2.3.1), as Kubernetes asks of services."""
 
 

@@ -21,7 +21,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -40,7 +39,7 @@ from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered
 from modelcrate_layers.content import Digest, canonical_json, parse_object
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 from modelcrate_layers.store import Layout, as_machine_error
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.reader import read_tar

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from modelcrate.export.dockerfile_text import APP
@@ -27,7 +26,7 @@ from modelcrate.resolve.lock import Lock, ModelPin, Pins
 from modelcrate.resolve.lock_inputs import lock_inputs
 from modelcrate.resolve.world import Resolved, server_requirements
 from modelcrate_layers.content import Digest
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 
 BASE, WHEELS, CONDA, REQUIREMENTS, PYLOCK = "base", "wheels", "conda", "requirements.txt", "pylock.toml"
 MODELS = f"{APP}/azureml-models"

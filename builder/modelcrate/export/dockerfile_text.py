@@ -12,13 +12,14 @@ from typing import Any
 
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
 APP = "azureml-app"
 APP_ROOT = "/var/azureml-app"
 SERVER = "server"
 SERVER_ROOT = "/opt/modelcrate/server"
 
-_PATTERN = re.compile(r"[*?\[\\]")
+_PATTERN = compile_later(r"[*?\[\\]")
 """Characters with which COPY means other files than one of this name."""
 
 _HEAD = """\

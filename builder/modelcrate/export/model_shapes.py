@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -24,7 +23,7 @@ from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered, NameableOutput, Output, open_output
 from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.errors import SourceError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 from modelcrate_layers.kinds.model import CAR, folder
 from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.tar.listing import Listing, list_path

@@ -10,7 +10,6 @@ import posixpath
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import field
 from functools import partial
 
 from modelcrate.events import Notice, TrackedChunks
@@ -33,7 +32,7 @@ from modelcrate.modelfiles.formats import HEAD_BYTES, Sample, format_of
 from modelcrate.transports import PLACE
 from modelcrate_layers.content import Blob, Descriptor, Digest, canonical_json, verified
 from modelcrate_layers.errors import SourceError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.kinds.model import CAR, move_into_car
 from modelcrate_layers.layer_cache import settled
 from modelcrate_layers.tar.codec import NONE

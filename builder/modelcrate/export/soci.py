@@ -7,7 +7,6 @@ gets documents and tables.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 from modelcrate.config import Config
 from modelcrate.events import Emit, Notice, track_chunks
@@ -19,7 +18,7 @@ from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered, NameableOutput, Output
 from modelcrate_layers.content import Literal
 from modelcrate_layers.errors import SourceError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 from modelcrate_layers.tar.spans import SPAN, UnsuitedLayerError
 from modelcrate_layers.tar.ztoc import TOOL, make_ztoc
 

@@ -24,7 +24,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import field
 from pathlib import Path
 
 from modelcrate.config import Config
@@ -33,7 +32,7 @@ from modelcrate.images.artifact import read_artifact_index_location
 from modelcrate.images.manifests import parse_document
 from modelcrate_layers.content import Descriptor, Digest, MediaType
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.records import MARKER
 from modelcrate_layers.store import REF_NAME, Layout
 

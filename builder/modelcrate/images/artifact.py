@@ -7,13 +7,12 @@ annotation ARTIFACTS_ANNOTATION of the image's entry in index.json names that in
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import field, replace
 
 from modelcrate_layers.content import Blob, Descriptor, Digest, Literal, MediaType, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.store import REF_NAME
 
 ARTIFACTS_ANNOTATION = "io.modelcrate.attached"
@@ -42,7 +41,7 @@ EMPTY = Literal(b"{}", MediaType.EMPTY)
 TAG_SUFFIXES = (".sig", ".att")
 """Suffixes of the tags under which cosign before version 3 keeps signatures and attestations."""
 
-_ARTIFACT_TAG = re.compile(r"sha256-[0-9a-f]{64}(\.[a-z]+)?")
+_ARTIFACT_TAG = compile_later(r"sha256-[0-9a-f]{64}(\.[a-z]+)?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ import re
 import stat
 import sys
 
+from modelcrate_layers.patterns import compile_later
+
 _COMMON = getattr(os, "O_CLOEXEC", 0)
 
 if sys.platform != "win32":
@@ -62,7 +64,7 @@ else:
 
     _NUMBERS = itertools.count(1 << 20)
     _OPEN: dict[int, str] = {}
-    _ANOTHER = re.compile(
+    _ANOTHER = compile_later(
         r'[<>:"|?*\\\x00-\x1f]|[. ]$|^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)', re.IGNORECASE
     )
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import field
 
 from modelcrate_layers.content import Descriptor
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.store import Layout
 from modelcrate_layers.tar.recipe import Layer, Recipe, RecipeBlob

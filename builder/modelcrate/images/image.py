@@ -5,9 +5,7 @@ Section names are those of the OCI image specification 1.1 (config.md, manifest.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -23,7 +21,8 @@ from modelcrate_layers.content import (
     parse_object,
 )
 from modelcrate_layers.content import Literal as LiteralBlob
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.tar.codec import NOTES
 from modelcrate_layers.tar.recipe import Layer
 
@@ -45,7 +44,7 @@ VARIANT = ANNOTATION + "variant"
 DEFAULT_VARIANT = "default"
 """What the image without that annotation is called where a variant is chosen."""
 
-_VARIANT_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
+_VARIANT_NAME = compile_later(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 
 MAX_VARIANT_NAME = 32
 """Characters of a variant's name: it is the end of a tag."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any
 
 from modelcrate_layers.content import Digest, Platform, parse_natural
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 
 EPOCH = datetime(1980, 1, 1, 0, 0, 1, tzinfo=UTC)
 """The creation time of an image when none is set: no clock, and no zero, which upsets old loaders."""

@@ -8,13 +8,12 @@ known without fetching them.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import field
 from typing import Any, Self
 
 from modelcrate.images.reference import Reference, is_repository
 from modelcrate_layers.content import Descriptor, Digest, Platform
 from modelcrate_layers.errors import CrateError, IntegrityError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 
 TAG = "modelcrate-layers"
 """The tag of a list in its repository."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from modelcrate_layers.content import Blob, Digest, parse_json
 from modelcrate_layers.errors import CrateError, IntegrityError
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.tar.codec import INDEX, INDEX_DIGEST, TABLE_DIGEST, TABLE_PLACE, decode
 from modelcrate_layers.tar.reader import read_tar
 
@@ -28,7 +29,7 @@ _CHUNKED = (
 )
 """The names of the annotations; Debian 12's skopeo, podman and buildah write the second ones."""
 _FOOTER = 51
-_OFFSET = re.compile(rb"\x1f\x8b.{10}SG\x16\x00([0-9a-f]{16})STARGZ", re.DOTALL)
+_OFFSET = compile_later(rb"\x1f\x8b.{10}SG\x16\x00([0-9a-f]{16})STARGZ", re.DOTALL)
 """The footer of an eStargz blob: an empty gzip member with an extra field of 22 bytes (RFC 1952, 2.3.1.1)."""
 
 

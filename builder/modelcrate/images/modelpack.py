@@ -16,6 +16,7 @@ from modelcrate.images.image_config import timestamp
 from modelcrate_layers.content import Descriptor, Digest, MediaType, canonical_json
 from modelcrate_layers.content import Literal as LiteralBlob
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
 ARTIFACT = "application/vnd.cncf.model.manifest.v1+json"
 CONFIG = "application/vnd.cncf.model.config.v1+json"
@@ -33,18 +34,18 @@ Content = Literal["weight", "weight.config", "doc", "code", "dataset"]
 
 _FORMS = {MediaType.LAYER: "tar", MediaType.LAYER_GZIP: "tar+gzip", MediaType.LAYER_ZSTD: "tar+zstd"}
 
-_CONFIG_NAMES = re.compile(
+_CONFIG_NAMES = compile_later(
     r".*\.(jsonl?|json5|jsonc|ya?ml|toml|ini|cfg|conf|config|properties|xml|tiktoken|spm|vocab|merges|jinja|hparams)"
     r"|(.*tokenizer.*|spiece|sentencepiece.*)\.(model|json|txt)|(.*vocab.*|.*merges.*|added_tokens)\.txt|mlmodel"
 )
-_CODE_NAMES = re.compile(
+_CODE_NAMES = compile_later(
     r".*\.(py|ipynb|sh|js|mjs|ts|c|cc|cpp|h|hpp|cu|cuh|go|rs|java|jl|lua|r|sql|proto|so|dll|dylib)"
     r"|.*requirements.*\.txt|makefile|dockerfile.*|pyproject\.toml|poetry\.lock|uv\.lock|python_env\.yaml|conda\.ya?ml"
 )
-_DOC_NAMES = re.compile(
+_DOC_NAMES = compile_later(
     r".*\.(md|rst|txt|pdf|html?|tex|png|jpe?g|gif|svg|webp)|(readme|licen[cs]e|copying|notice|use_policy|changelog).*"
 )
-_DATASET_NAMES = re.compile(r".*\.(csv|tsv|parquet|arrow|feather)")
+_DATASET_NAMES = compile_later(r".*\.(csv|tsv|parquet|arrow|feather)")
 
 _BY_NAME: tuple[tuple[re.Pattern[str], Content], ...] = (
     (_CODE_NAMES, "code"),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import field
 from typing import Protocol, runtime_checkable
 
 from modelcrate.images.image import Image, ImageLayer
 from modelcrate.images.reading import Found
 from modelcrate_layers.content import Digest
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.tar.codec import Codec
 
 

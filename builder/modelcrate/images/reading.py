@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -45,7 +44,7 @@ from modelcrate_layers.content import (
     parse_object,
 )
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, placed
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.codec import Codec
 from modelcrate_layers.tar.recipe import Layer

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import replace
 
 from modelcrate_layers import host
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import IntegrityError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
+from modelcrate_layers.patterns import compile_later
 
 HUB = "docker.io"
 HUB_API = "registry-1.docker.io"
@@ -22,11 +22,11 @@ MAX_NAME = 255
 """Registry and repository together, by custom of all large registries (distribution-spec, "pulling manifests")."""
 
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
-_REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:.]+\])(?::[0-9]{{1,5}})?")
+_REGISTRY = compile_later(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:.]+\])(?::[0-9]{{1,5}})?")
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
-_IMAGE_ID = re.compile(r"[0-9a-f]{64}")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_REPOSITORY = compile_later(rf"{_PART}(?:/{_PART})*")
+_IMAGE_ID = compile_later(r"[0-9a-f]{64}")
+_TAG = compile_later(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -116,7 +116,7 @@ def has_host(text: str) -> bool:
     return bool(slash) and (bool(set(first) & set(".:[")) or first == "localhost" or first != first.lower())
 
 
-_AT_DIGEST = re.compile(r"(?P<rest>.*)@(?P<digest>sha256:[0-9a-f]{64})")
+_AT_DIGEST = compile_later(r"(?P<rest>.*)@(?P<digest>sha256:[0-9a-f]{64})")
 
 
 def split_tag(text: str) -> tuple[str, str | None]:

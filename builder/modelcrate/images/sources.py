@@ -7,10 +7,8 @@ annotation CHANGES, and is done to the project and its lock when they are used (
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,8 @@ from modelcrate_layers.content import (
     parse_object,
 )
 from modelcrate_layers.errors import CrateError, IntegrityError, LockedError, SourceError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
+from modelcrate_layers.patterns import compile_later
 
 KIND = "application/vnd.modelcrate.sources.v1"
 """The type of the artifact. Its only layer is a plain tar."""
@@ -43,7 +42,7 @@ CHANGES = "io.modelcrate.sources.changes"
 MAX_CHANGES = 64 << 10
 """Bytes of that annotation."""
 
-_FILE = re.compile(r"[^/\x00-\x1f\x7f-\x9f\u2028\u2029]{1,255}")
+_FILE = compile_later(r"[^/\x00-\x1f\x7f-\x9f\u2028\u2029]{1,255}")
 """The name of a project file; a message has it in one line."""
 
 MAX_SOURCES = 16 << 30

@@ -23,7 +23,6 @@ import os
 import stat
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelcrate.images import at
@@ -32,6 +31,7 @@ from modelcrate.images.root_folder import NEW, ContainerRoot, Parts, PathInRoot,
 from modelcrate_layers.atomic import write_all
 from modelcrate_layers.content import Blob
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.store import as_machine_error
 from modelcrate_layers.tar.codec import decode
 from modelcrate_layers.tar.reader import Member, MemberKind, read_tar

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.azureml.conda_dependencies import CondaDependencies
@@ -38,6 +37,7 @@ from modelcrate.pipeline.detection.detect_files import list_files
 from modelcrate.project.pages import page
 from modelcrate.project.values import Entry, Model, Project, project_name
 from modelcrate_layers.errors import CrateError, SourceError, UserError, placed
+from modelcrate_layers.frozen import replace
 from modelcrate_layers.named_file import read_source
 
 TOOL = "Azure Machine Learning"

@@ -40,6 +40,7 @@ from modelcrate.project.values import (
 from modelcrate.resolve.declared.toml_files import parse_toml
 from modelcrate.resolve.requirements import read_text
 from modelcrate_layers.errors import CrateError, UserError
+from modelcrate_layers.patterns import compile_later
 
 TOOL = "BentoML"
 NAMES = ("bentofile.yaml", "bentofile.yml")
@@ -52,10 +53,10 @@ IGNORED = ".modelcrateignore"
 STORE = "bento-store"
 """The folder of the project with the models out of BentoML's store, as the store has them."""
 
-_SERVICE = re.compile(r"[\w./-]{1,200}(:[A-Za-z_]\w*)?")
-_QUOTED = re.compile(r"""'((?:\\'|[^'])*)'[ \t]*(?:#.*)?\Z|"((?:\\"|[^"])*)"[ \t]*(?:#.*)?\Z""", re.DOTALL)
-_ESCAPE, _ESCAPED = re.compile(r"\\([\\'\"abfnrtv])"), dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True))
-_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
+_SERVICE = compile_later(r"[\w./-]{1,200}(:[A-Za-z_]\w*)?")
+_QUOTED = compile_later(r"""'((?:\\'|[^'])*)'[ \t]*(?:#.*)?\Z|"((?:\\"|[^"])*)"[ \t]*(?:#.*)?\Z""", re.DOTALL)
+_ESCAPE, _ESCAPED = compile_later(r"\\([\\'\"abfnrtv])"), dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True))
+_MODEL = compile_later(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
 
 
 def recognises(data: Mapping[str, object]) -> bool:

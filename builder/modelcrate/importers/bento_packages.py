@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.importers.keys import Keys
@@ -14,10 +12,12 @@ from modelcrate.net.urls import is_address
 from modelcrate.project.conda import parse_conda, read_conda
 from modelcrate.project.values import Conda, Dependencies
 from modelcrate_layers.errors import CrateError
+from modelcrate_layers.frozen import replace
 from modelcrate_layers.named_file import read_source
+from modelcrate_layers.patterns import compile_later
 
 _NO_LOGIN = "a project file has no passwords: name the index in uv's or pip's own settings"
-_SPEC = re.compile(r"([A-Za-z0-9._/-]+::)?[A-Za-z0-9_][A-Za-z0-9._-]*([ =<>!~\[].{0,200})?")
+_SPEC = compile_later(r"([A-Za-z0-9._/-]+::)?[A-Za-z0-9_][A-Za-z0-9._-]*([ =<>!~\[].{0,200})?")
 """A package of conda, as a project file takes it."""
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from modelcrate.importers.imported import Imported
@@ -30,6 +29,8 @@ from modelcrate.importers.requirement_lines import Needs, make_needs
 from modelcrate.importers.secrecy import tell
 from modelcrate.project.values import AnyModel, Command, DebianBase, HubModel, Model, Project, project_name
 from modelcrate_layers.errors import CrateError
+from modelcrate_layers.frozen import replace
+from modelcrate_layers.patterns import compile_later
 
 TOOL = "Cog"
 NAMES = ("cog.yaml", "cog.yml")
@@ -47,7 +48,7 @@ NEWER = frozenset(
 
 SERVING = ("python3", "-m", "cog.server.http")
 TRAINING = (*SERVING, "--x-mode", "train")
-_REFERENCE = re.compile(r"[^:\s]+\.py:[A-Za-z_]\w*")
+_REFERENCE = compile_later(r"[^:\s]+\.py:[A-Za-z_]\w*")
 
 
 def recognises(data: Mapping[str, object]) -> bool:

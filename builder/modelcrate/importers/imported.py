@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import field
 from pathlib import Path
 
 from modelcrate.importers.secrecy import tell
@@ -12,7 +11,7 @@ from modelcrate.project.values import FILE_NAME, Project
 from modelcrate_layers.atomic import incoming, remove, write_file
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.store import as_machine_error
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from modelcrate.importers.secrecy import is_plain, tell_name
+from modelcrate_layers.patterns import compile_later
 
 if TYPE_CHECKING:
     from modelcrate.importers.reading import Reading
@@ -18,7 +19,7 @@ MAX_LINES = 2000
 UNUSED = "nothing in a project file says that"
 """The reason for a key whose value came to nothing, so that none is passed over."""
 
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_CONTROLS = compile_later("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 class Keys:

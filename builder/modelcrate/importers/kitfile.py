@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.importers.imported import Imported
@@ -22,11 +21,13 @@ from modelcrate.modelfiles.framework_reading import describe_model
 from modelcrate.pipeline.detection.detect import detect
 from modelcrate.project.values import FILE_NAME, Dependencies, Model, Project, ScratchBase, project_name
 from modelcrate_layers.errors import CrateError
+from modelcrate_layers.frozen import replace
+from modelcrate_layers.patterns import compile_later
 
 TOOL = "KitOps"
 NAMES = ("Kitfile", "kitfile")
 
-_KIT = re.compile(r"[\w.-]+(:[0-9]+)?(/[\w.-]+)+(:[\w.-]+|@sha256:[0-9a-f]{64})")
+_KIT = compile_later(r"[\w.-]+(:[0-9]+)?(/[\w.-]+)+(:[\w.-]+|@sha256:[0-9a-f]{64})")
 """A reference to another ModelKit, in the place of a path."""
 
 _UNSERVED = (

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.importers.imported import Imported
@@ -19,6 +18,7 @@ from modelcrate.importers.project_parts import OCI, free_name
 from modelcrate.importers.reading import Reading
 from modelcrate.project.values import Model, Project, project_name
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import replace
 from modelcrate_layers.named_file import MAX_NAMED, read_named_file, read_source
 
 TOOL = "Ollama"

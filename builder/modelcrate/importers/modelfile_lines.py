@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
 MAX_INSTRUCTIONS = 2000
 INSTRUCTIONS = (
@@ -24,8 +25,8 @@ INSTRUCTIONS = (
 )
 ROLES = ("system", "user", "assistant")
 
-_WORD = re.compile(r"[A-Za-z]+")
-_PARAMETER = re.compile(r"[A-Za-z0-9_]+")
+_WORD = compile_later(r"[A-Za-z]+")
+_PARAMETER = compile_later(r"[A-Za-z0-9_]+")
 
 
 @dataclass(frozen=True, slots=True)

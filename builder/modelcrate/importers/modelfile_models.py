@@ -18,12 +18,13 @@ from modelcrate.project.pages import page
 from modelcrate.project.values import HubModel, Model
 from modelcrate.resolve.requirement_faults import mask
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.patterns import compile_later
 
 QUANTIZATION = "Q4_K_M"
 """Which file of a repository is taken where none is named, as Ollama does."""
 
-_HUB = re.compile(r"(?i:(?:https?://)?(?:www\.)?(?:hf\.co|huggingface\.co))/")
-_CACHED = re.compile(r"/models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})/(.+\.gguf)$")
+_HUB = compile_later(r"(?i:(?:https?://)?(?:www\.)?(?:hf\.co|huggingface\.co))/")
+_CACHED = compile_later(r"/models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})/(.+\.gguf)$")
 """A file in the local cache of a hub, which has the repository and the commit in its path."""
 
 

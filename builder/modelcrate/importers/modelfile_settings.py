@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from modelcrate.importers.modelfile_lines import Instruction
 from modelcrate.importers.reading import Reading
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.patterns import compile_later
 
 _SETTINGS: Mapping[str, tuple[str, type[int] | type[float]]] = {
     "num_ctx": ("n_ctx", int),
@@ -33,8 +33,8 @@ _SETTINGS: Mapping[str, tuple[str, type[int] | type[float]]] = {
 }
 """The parameters, and what llama.cpp's server calls them."""
 
-_WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
-_NUMBER = re.compile(r"[+-]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?")
+_WHOLE = compile_later(r"[+-]?[0-9]{1,20}")
+_NUMBER = compile_later(r"[+-]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?")
 _MOST: Mapping[type, float] = {int: 2**31 - 1, float: 3.4e38}
 _MOST_SEED = 2**32 - 1
 """The server has numbers of 32 bits."""

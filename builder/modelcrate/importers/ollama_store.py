@@ -5,7 +5,6 @@ A manifest names the layers, each a file of `blobs`: `manifests/registry.ollama.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from modelcrate_layers.content import Descriptor, parse_json, parse_object
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.named_file import MAX_NAMED, read_named_file
+from modelcrate_layers.patterns import compile_later
 
 HOST, LIBRARY = "registry.ollama.ai", "library"
 SERVICE = Path("/usr/share/ollama/.ollama/models")
@@ -22,7 +22,7 @@ SERVICE = Path("/usr/share/ollama/.ollama/models")
 
 _KIND = "application/vnd.ollama.image."
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}"
-_NAME = re.compile(rf"(?:(?:({_PART})/)?({_PART})/)?({_PART})(?::({_PART}))?")
+_NAME = compile_later(rf"(?:(?:({_PART})/)?({_PART})/)?({_PART})(?::({_PART}))?")
 
 
 @dataclass(frozen=True, slots=True)

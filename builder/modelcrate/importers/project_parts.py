@@ -16,6 +16,7 @@ from modelcrate.project.reading import parse_base_words
 from modelcrate.project.values import AnyModel, Base, DebianBase, HubModel, RegistryBase
 from modelcrate.resolve.debian.releases import by_python, nearest_python
 from modelcrate_layers.errors import CrateError
+from modelcrate_layers.patterns import compile_later
 
 OWN_BASE = "do it once in an image of your own, and name that: base: IMAGE"
 """What to do about commands that change an image while it is built."""
@@ -28,14 +29,14 @@ FOR_READERS = "it is for readers: labels: {NAME: VALUE}"
 MAX_PATH, MAX_NAME = 4096, 255
 """Bytes of a path and of a name in it."""
 
-_PYTHON = re.compile(r"(?:python|py)?\s*3\.?([0-9]{1,2})(?:\.[0-9x*]+)*", re.IGNORECASE)
-_PACKAGE = re.compile(r"([a-z0-9][a-z0-9+.-]{1,100})(?::(?:any|native|amd64))?(=\S+)?")
+_PYTHON = compile_later(r"(?:python|py)?\s*3\.?([0-9]{1,2})(?:\.[0-9x*]+)*", re.IGNORECASE)
+_PACKAGE = compile_later(r"([a-z0-9][a-z0-9+.-]{1,100})(?::(?:any|native|amd64))?(=\S+)?")
 _RENAMED = {"libgl1-mesa-glx": "libgl1", "libglx-mesa0-dev": "libgl-dev", "python3-distutils": "", "python3-pip": ""}
 """Packages that releases do not have any more, and what took their place; empty for what an image needs none of."""
 
-_REPOSITORY = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,95}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
-_REVISION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,200}[A-Za-z0-9])?")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_REPOSITORY = compile_later(r"([A-Za-z0-9][A-Za-z0-9._-]{0,95}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+_REVISION = compile_later(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,200}[A-Za-z0-9])?")
+_NAME = compile_later(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def take_python(keys: Keys, key: str, own_base: bool = True) -> str | None:

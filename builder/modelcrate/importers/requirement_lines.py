@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,11 +13,12 @@ from modelcrate.resolve.declared import format_of, read_declaration
 from modelcrate.resolve.requirements import PlacedLine, Requirements, package_of, read_requirements
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
 GENERATED = "requirements-modelcrate.txt"
 """The file for lines that a project file can't have, or that belong to a file which is not ours to change."""
 
-_ITSELF = re.compile(r"((-e|--editable)[ =]*)?\./?(\[[^\]]*\])?")
+_ITSELF = compile_later(r"((-e|--editable)[ =]*)?\./?(\[[^\]]*\])?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from datetime import date
 
 from modelcrate.security.scan.secrets import by_content
 from modelcrate_layers.errors import CrateError
+from modelcrate_layers.patterns import compile_later
 
 MAX_SHOWN = 120
 """Characters of a value in a message."""
@@ -20,11 +21,11 @@ _NAMED = (
     r"|token(?!i[sz])|credential|cookie|connection_?string|webhook|signature|(?<![a-z])sig(?![a-z])"
     r"|(?:api|access|private|account|signing|encryption|ssh|master|deploy|license)[_-]?keys?|[_-]key(?![a-z0-9])"
 )
-_NAME = re.compile(_NAMED, re.IGNORECASE)
-_COUNTED = re.compile(r"tokens|token_?(ids?|limit|count|len|length|size|budget)(?![a-z])", re.IGNORECASE)
+_NAME = compile_later(_NAMED, re.IGNORECASE)
+_COUNTED = compile_later(r"tokens|token_?(ids?|limit|count|len|length|size|budget)(?![a-z])", re.IGNORECASE)
 """Names of numbers of tokens, which are no secrets."""
 
-_LOGINS = re.compile(
+_LOGINS = compile_later(
     r"(?<=//)(?!git@)(?:[^\s/@'\"]{0,1000}:(?![0-9]+(?:[/\s'\"]|$))[^\s'\"]{0,1000}@|[^\s/@'\"]+@|[^\s/@:'\"]+:(?![0-9])[^\s/'\"]+)"
     r"|(?<![\w/.@%+-])[\w.%+-]+:(?!//)[^\s@'\"]{1,1000}@(?!sha256:)(?=[\w\[])"
 )
@@ -32,10 +33,10 @@ _LOGINS = re.compile(
 
 Numbers of characters are limited, here and below, so that a long text takes time by its length alone.
 """
-_QUERY = re.compile(r"(?<=://)([^\s?'\"]{0,1000})\?[^\s'\"]+")
-_ASSIGNED = re.compile(r"(?<![\w.-])([\w.-]+)([ =])(?=\S)(?!\.\.\.)")
-_WORD = re.compile(r"\S+")
-_HEADER = re.compile(r"(?i)\b(authorization:?\s{1,9}\S{1,99}|bearer|basic)\s{1,9}(?!\.\.\.)[A-Za-z0-9+/=_.-]{3,}")
+_QUERY = compile_later(r"(?<=://)([^\s?'\"]{0,1000})\?[^\s'\"]+")
+_ASSIGNED = compile_later(r"(?<![\w.-])([\w.-]+)([ =])(?=\S)(?!\.\.\.)")
+_WORD = compile_later(r"\S+")
+_HEADER = compile_later(r"(?i)\b(authorization:?\s{1,9}\S{1,99}|bearer|basic)\s{1,9}(?!\.\.\.)[A-Za-z0-9+/=_.-]{3,}")
 
 
 def is_secret_name(name: str) -> bool:

@@ -6,7 +6,6 @@ https://docs.baseten.co/reference/truss-configuration has the keys.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from modelcrate.importers.imported import Imported
@@ -29,6 +28,7 @@ from modelcrate.importers.reading import Reading
 from modelcrate.importers.truss_class import SCRIPT, class_project
 from modelcrate.importers.truss_command import command_project
 from modelcrate.project.values import Base, DebianBase, HubModel, Project, RegistryBase, project_name
+from modelcrate_layers.frozen import replace
 
 TOOL = "Truss"
 NAMES = ()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import keyword
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.importers.keys import Keys
@@ -20,6 +19,7 @@ from modelcrate.project.contracts import APP_ROOT
 from modelcrate.project.serving import Serving
 from modelcrate.project.values import Entry, Project
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import replace
 
 SCRIPT = "truss_score.py"
 _SERVERS = {

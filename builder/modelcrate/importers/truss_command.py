@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.importers.keys import Keys
@@ -14,6 +13,7 @@ from modelcrate.importers.secrecy import has_argument
 from modelcrate.importers.truss_class import take_needs, take_runtime
 from modelcrate.project.contracts import APP_ROOT
 from modelcrate.project.values import Command, DebianBase, Project, RegistryBase
+from modelcrate_layers.frozen import replace
 
 _SHELLS = ("sh", "bash", "/bin/sh", "/bin/bash")
 _NO_CLASS = ("model_class_filename", "model_class_name", "trt_llm")

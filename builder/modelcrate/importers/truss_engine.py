@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from modelcrate.importers.keys import Keys
 from modelcrate.importers.project_parts import hub_model
 from modelcrate.project.values import AnyModel, Project
+from modelcrate_layers.frozen import replace
 
 _ENGINE = "it is about the engine, which Baseten alone builds"
 _HUBS = ("", "hf")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
 from typing import Any, Literal
 
 from modelcrate.images.image import Image, ImageLayer
@@ -13,7 +12,7 @@ from modelcrate.inspect.explain import Explanation
 from modelcrate.modelfiles import summary
 from modelcrate_layers.content import canonical_json
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.reader import Member, MemberKind, read_tar
 from modelcrate_layers.tar.tree import show

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -17,6 +16,7 @@ from modelcrate.inspect.verify_tables import compare_table, make_ztoc_again
 from modelcrate.net.errors import NotFound
 from modelcrate_layers.content import Descriptor, Digest, MediaType, parse_object, verified
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.recipe import Tally
 

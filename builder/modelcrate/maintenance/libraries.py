@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, field
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import IO, cast
@@ -19,7 +18,8 @@ from modelcrate.net.keyed_lock import KeyedLock
 from modelcrate.resolve.scan import path_in_root
 from modelcrate_layers.content import Digest, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.reader import Member, MemberKind, read_tar
 from modelcrate_layers.tar.tree import show
@@ -34,8 +34,8 @@ MAX_LIBRARIES = 100_000
 """Libraries, programs and links of one layer."""
 
 _MAGIC = b"\x7fELF"
-_LINK = re.compile(r".*\.so(\.[0-9A-Za-z._-]+)?|(usr/)?lib(64|32)?")
-_PLACE = re.compile(r"((usr|usr/local)/)?lib(64|32)?/([^/]+-linux-[^/]+/)?[^/]+")
+_LINK = compile_later(r".*\.so(\.[0-9A-Za-z._-]+)?|(usr/)?lib(64|32)?")
+_PLACE = compile_later(r"((usr|usr/local)/)?lib(64|32)?/([^/]+-linux-[^/]+/)?[^/]+")
 """Where the dynamic linker looks on the usual systems, without the folders that an image names itself."""
 
 

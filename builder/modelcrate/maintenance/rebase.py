@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import field, replace
 from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
@@ -35,7 +34,7 @@ from modelcrate.transports.connections import Connections
 from modelcrate.transports.registry import find
 from modelcrate_layers.content import Digest, Literal, MediaType, Platform, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 
 _OF_A_PROJECT = frozenset({"server", "model", "entry"})
 """Roles of layers that are no base's."""

@@ -12,6 +12,7 @@ from modelcrate.modelfiles.formats import may_have_format
 from modelcrate.modelfiles.pickle.opcodes import ARGUMENTS, NEEDY
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.tar.codec import ZSTD_SKIPPED
 
 HEAD = 512
@@ -27,7 +28,7 @@ _DICTIONARIES = frozenset({(1 << 32) - 1, *(each << more for each in (2, 3) for 
 _LZMA_MEMORY = 1 << 28
 """The sizes of a dictionary by which liblzma knows the format before xz, and the bytes that unpacking its beginning may take."""
 
-HEADED = re.compile(rb"\x80[\x00-\x05]")
+HEADED = compile_later(rb"\x80[\x00-\x05]")
 UNREAD = (
     (b"\x04\x22\x4d\x18", "is packed with lz4"),
     (b"7z\xbc\xaf\x27\x1c", "is a 7z archive"),
@@ -36,7 +37,7 @@ UNREAD = (
 )
 """How files begin that are not unpacked here; joblib reads lz4, and Python's lzma reads lzip where its library is new."""
 
-ZFILE = re.compile(rb"ZF[\s+0-9a-fA-FxX_]{19} ?(?=[\x08-\x78])")
+ZFILE = compile_later(rb"ZF[\s+0-9a-fA-FxX_]{19} ?(?=[\x08-\x78])")
 """How joblib's compressed files before 0.10 begin: with their length, in any spelling that Python reads, and zlib's stream behind it."""
 
 ZIP_END = b"PK\5\6"
@@ -46,20 +47,20 @@ ZIP_TAIL = 22 + (1 << 16)
 """Bytes that the end of a zip may take, its comment included."""
 
 _USTAR = b"ustar"
-_CHECKSUM = re.compile(rb"[ \0]*[0-7]{1,8}[ \0]*")
+_CHECKSUM = compile_later(rb"[ \0]*[0-7]{1,8}[ \0]*")
 _CHECKED = frozenset(bytes([each]) for each in b"\0 01234567\x80\xff")
 """How the checksum of a tar's header may begin."""
 
 BARE = ARGUMENTS.keys() - NEEDY - {ord(".")}
 """The first bytes of pickles without a header. What ends at once names nothing."""
 
-_NO_GLOBAL = re.compile(rb"c[\w.\x80-\xff]*+\n?+[\w.\x80-\xff]*+[^\w.\x80-\xff\n]")
+_NO_GLOBAL = compile_later(rb"c[\w.\x80-\xff]*+\n?+[\w.\x80-\xff]*+[^\w.\x80-\xff\n]")
 """A text that begins as a pickle that imports something at once, and goes on with what no name is made of."""
 
 _BEGINNINGS = frozenset(bytes([each]) for each in (*BARE, *b"P\x93", *(magic[0] for magic in (*STREAMS, *LZMA, *ZLIB))))
 """The bytes that a file with pickles may begin with, if it is no tar, has no zip at its end, and isn't called a pickle."""
 
-MAGIC = re.compile(rb"\x80[\x00-\x05]|" + b"|".join(map(re.escape, (NPY, b"PK\3\4", *STREAMS, *LZMA, *ZLIB))))
+MAGIC = compile_later(rb"\x80[\x00-\x05]|" + b"|".join(map(re.escape, (NPY, b"PK\3\4", *STREAMS, *LZMA, *ZLIB))))
 """What may stand behind a pickle without a header, and is no text."""
 
 YAML = (".yaml", ".yml")
@@ -88,13 +89,13 @@ ALWAYS_READ = (
 )
 """How the names end of configurations that name modules: of MLflow, Sentence Transformers, PEFT, Diffusers, GluonTS, LlamaIndex, MLServer, ONNX Runtime, BentoML."""
 
-_TAGS = re.compile(rb"python/|%TAG\b|![^\s!%]*+%[0-9a-fA-F]|!(?:new|name|module|apply|applyref):")
+_TAGS = compile_later(rb"python/|%TAG\b|![^\s!%]*+%[0-9a-fA-F]|!(?:new|name|module|apply|applyref):")
 """The tags by which PyYAML and HyperPyYAML make objects, and how they are hidden: by a short name, or by escapes."""
 
-_YAML_ESCAPE = re.compile(rb"\\[xuU][0-9a-fA-F]{2}")
+_YAML_ESCAPE = compile_later(rb"\\[xuU][0-9a-fA-F]{2}")
 
 _ESCAPE = b"\\u00"
-_HIDDEN_LETTERS = re.compile(re.escape(_ESCAPE) + rb"[4-7]")
+_HIDDEN_LETTERS = compile_later(re.escape(_ESCAPE) + rb"[4-7]")
 """JSON has no need to escape letters."""
 
 _NAMING = frozenset({b"c", b"i", b"\x93", b"\x82", b"\x83", b"\x84", b"P", b"Q", b"."})

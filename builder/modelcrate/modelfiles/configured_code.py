@@ -17,6 +17,7 @@ from modelcrate.modelfiles.pickle.policy import FRAMEWORKS, UNSAFE_PACKAGES, rat
 from modelcrate.project.foreign_yaml import documents
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.patterns import compile_later
 
 MAX_XML_HEAD = 64 << 10
 """Bytes of an XML file in which its entities are declared."""
@@ -24,40 +25,40 @@ MAX_XML_HEAD = 64 << 10
 MAX_PATHS = 1 << 20
 """Bytes of a path configuration file that are looked at."""
 
-TEMPLATE_ATTACKS = re.compile(
+TEMPLATE_ATTACKS = compile_later(
     r"__\w+__|\|\s*attr\b|\b(mro|subclasses|func_globals|gi_frame|f_globals|lipsum|cycler|joiner|getattr|popen|eval|exec)\b"
     r"|['\"]__|__['\"]|['\"]_['\"]\s*[,~+]\s*['\"]_|['\"]_+['\"]\s*\*|%c[^}]*\|\s*format\b"
 )
 """What leads from a template to Python's modules, in one piece or put together. No template of a published model has it."""
 
-_TEMPLATE_ESCAPE = re.compile(
+_TEMPLATE_ESCAPE = compile_later(
     r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U000[0-9a-fA-F]{5}|N\{[^{}]{1,80}\}|[0-3]?[0-7]{1,2}|\n)"
 )
-_TEMPLATE_JOINT = re.compile(r"(?<!\\)(['\"])\s*[~+]?\s*\1")
+_TEMPLATE_JOINT = compile_later(r"(?<!\\)(['\"])\s*[~+]?\s*\1")
 """Escapes in the texts of a template, which are Python's, and what stands between two texts that become one."""
 
-_TAG_HANDLE = re.compile(rb"(?m)^%TAG[ \t]+(![\w-]*!?)[ \t]+(\S+)")
-_TAG = re.compile(rb"!<([^<>\s]{0,1000}+)>|(!(?:[\w-]*+!)?)([^\s!,\[\]{}]*+)")
-_MADE_BY_TAG = re.compile(
+_TAG_HANDLE = compile_later(rb"(?m)^%TAG[ \t]+(![\w-]*!?)[ \t]+(\S+)")
+_TAG = compile_later(rb"!<([^<>\s]{0,1000}+)>|(!(?:[\w-]*+!)?)([^\s!,\[\]{}]*+)")
+_MADE_BY_TAG = compile_later(
     r"tag:yaml\.org,2002:python/(?P<kind>object|object/apply|object/new|name|module):(?:(?P<module>[\w.]+)\.)?(?P<name>\w+)"
 )
 """The tags by which PyYAML makes an object, calls something for it, or names it. What has no module is Python's own."""
 
-_HYPER = re.compile(r"!(?:new|name|apply|applyref):([\w.]+)")
+_HYPER = compile_later(r"!(?:new|name|apply|applyref):([\w.]+)")
 """The tags by which HyperPyYAML calls something, at once or later."""
 
-_LAYERS = re.compile(
+_LAYERS = compile_later(
     rb"<layer\b[^<>]{0,1000}?\bversion=[\"'](?!opset\d|\w+_opset|util|experimental)([^\"'<>]{1,80})[\"']"
 )
 """The sets of operators that OpenVINO's own are not from."""
 
-_PLAIN_TEXT = re.compile(r"'[\w.+-]*'")
-_NO_EXPRESSION = re.compile(
+_PLAIN_TEXT = compile_later(r"'[\w.+-]*'")
+_NO_EXPRESSION = compile_later(
     r"['\"\\]|__|(?<![0-9])\.|\.(?![0-9])|\b(eval|exec|open|input|compile|getattr|globals|breakpoint|lambda)\b"
 )
 """What an expression of sizes has, `Symbol('s0', integer=True)`, and what none has: other texts, attributes, functions of Python's own."""
 
-_TARGET = re.compile(rb"_target_[\"']?[ \t]*:[ \t]*[\"']?([\w.]+)")
+_TARGET = compile_later(rb"_target_[\"']?[ \t]*:[ \t]*[\"']?([\w.]+)")
 _KERNELS = ("_attn_implementation_internal", "_attn_implementation", "attn_implementation")
 """Where a configuration of Transformers names kernels; by the first of them, older versions fetched and ran them unasked (CVE-2026-4372)."""
 

@@ -10,7 +10,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from os.path import splitext
 from typing import BinaryIO, cast
 
@@ -53,6 +52,8 @@ from modelcrate.modelfiles.pickle.policy import Judgement, judge
 from modelcrate.modelfiles.pickle.windows import Window
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.frozen import replace
+from modelcrate_layers.patterns import compile_later
 
 MAX_NAMED = 8
 """Findings of one sort that are named."""
@@ -60,13 +61,13 @@ MAX_NAMED = 8
 MAX_MEMBER = 8 << 30
 """Bytes of a compressed HDF5 file in a Keras model, unpacked."""
 
-_SCRIPT_ATTACKS = re.compile(
+_SCRIPT_ATTACKS = compile_later(
     rb"\b(from_file|torch\.save|torch\.load|aten::save|torch\.ops\.(?!aten|prim|torchvision|quantized)\w+)\b"
 )
 """Operators of TorchScript that read or write files, or that other libraries bring."""
 
-_SCRIPT = re.compile(r"(^|/)(code/.*\.py|bytecode\.pkl)$")
-_EXPORTED = re.compile(r"(^|/)(serialized_exported_program|models/[^/]+)\.json$")
+_SCRIPT = compile_later(r"(^|/)(code/.*\.py|bytecode\.pkl)$")
+_EXPORTED = compile_later(r"(^|/)(serialized_exported_program|models/[^/]+)\.json$")
 """Where TorchScript is in an archive, for phones as well, and where programs of torch.export are."""
 
 _LAMBDA = (b'"Lambda"', b'"__lambda__"', b"\\u00")

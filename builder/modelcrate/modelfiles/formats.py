@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Mapping
 
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
 HEAD_BYTES = 4096
 """Bytes at the beginning of a file that suffice for every format."""
@@ -28,8 +29,8 @@ _BZ2 = (".joblib.bz2", ".pkl.bz2", ".pickle.bz2")
 _LZMA_MEMORY = 1 << 28
 """Bytes that unpacking the beginning of a stream may take."""
 
-_PICKLE = re.compile(rb"\x80[\x02-\x05]")
-_PATHS = re.compile(
+_PICKLE = compile_later(rb"\x80[\x02-\x05]")
+_PATHS = compile_later(
     rb"(?:\xef\xbb\xbf)?(?:(?:import[ \t][^\0\n]*+|#[^\0\n]*+|[\w./\\:~@+ ()\[\],'!&=\x80-\xff-]*+)\r?\n?)*+"
 )
 """The lines of a path configuration file (`site` in Python's documentation): paths, remarks, and imports, which are run."""
@@ -39,7 +40,7 @@ MACHINE_CODE = "machine_code"
 
 LIBRARIES = frozenset({".so", ".dll", ".dylib", ".pyd"})
 
-_WEIGHTS = re.compile(r".*\.safetensors|pytorch_model.*\.bin|.*\.h5")
+_WEIGHTS = compile_later(r".*\.safetensors|pytorch_model.*\.bin|.*\.h5")
 _FOLDERS: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"MLmodel"}), "an MLflow model"),
     (frozenset({"saved_model.pb"}), "a TensorFlow SavedModel"),
@@ -259,12 +260,12 @@ FORMATS = (
 )
 """All formats, by their names in facts. The first that a file begins with counts."""
 
-_BEGINNINGS = re.compile(
+_BEGINNINGS = compile_later(
     b"|".join(b"(?P<%s>%s)" % (each.word.encode(), each.begins) for each in FORMATS if each.begins), re.DOTALL
 )
 """One search for all of them."""
 
-_ANY_BEGINNING = re.compile(b"|".join(b"(?:%s)" % each.begins for each in FORMATS if each.begins), re.DOTALL)
+_ANY_BEGINNING = compile_later(b"|".join(b"(?:%s)" % each.begins for each in FORMATS if each.begins), re.DOTALL)
 """The same without groups, which takes a third of the time: it runs for every file."""
 
 _BY_WORD = {each.word: each for each in FORMATS}

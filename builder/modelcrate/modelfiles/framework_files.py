@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import field
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +12,7 @@ from types import MappingProxyType
 from modelcrate.modelfiles.facts import ModelFacts
 from modelcrate.modelfiles.recognition import facts_of
 from modelcrate_layers.errors import SourceError, UserError, unreadable
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.named_file import open_named_file
 
 _NONE: Mapping[str, ModelFacts] = MappingProxyType({})

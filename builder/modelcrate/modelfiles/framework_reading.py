@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,7 +17,7 @@ from modelcrate.project.values import Model
 from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.content import canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, SourceError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 from modelcrate_layers.kinds.model import folder as model_folder
 from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.layer_cache import settled
@@ -84,7 +83,7 @@ def read_file_model(
     }
     found = _read_folder(top, read)
     if settled(files):
-        kept.put(question, canonical_json(asdict(found)))
+        _keep(kept, question, found)
     return found
 
 
@@ -98,7 +97,7 @@ def read_registered_model(name: str, layers: tuple[ReadyLayer, ...], config: Con
         return known
     with unpacked(name, layers) as files:
         found = _read(files)
-    kept.put(question, canonical_json(asdict(found)))
+    _keep(kept, question, found)
     return found
 
 
@@ -222,6 +221,12 @@ def unpacked(name: str, layers: tuple[ReadyLayer, ...]) -> Iterator[ModelFiles]:
 
 def _kept(config: Config) -> ResultCache:
     return ResultCache(config.home / "readings")
+
+
+def _keep(kept: ResultCache, question: object, found: ModelDescription) -> None:
+    from dataclasses import asdict  # it takes a while to import, and what was read once needs none
+
+    kept.put(question, canonical_json(asdict(found)))
 
 
 def _parsed(data: bytes | None) -> ModelDescription | None:

@@ -8,7 +8,6 @@ that the library would not open at all is none to this module.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import field
 from typing import BinaryIO
 
 from modelcrate.modelfiles.beginnings import MAX_CONFIG
@@ -16,7 +15,7 @@ from modelcrate.modelfiles.byte_reader import ByteReader
 from modelcrate.modelfiles.hdf5_heap import DenseStorage
 from modelcrate.modelfiles.hdf5_reading import Cursor, Hdf5Bytes, Span
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_OBJECTS = 1_000_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from modelcrate.modelfiles.facts import Verdict
@@ -10,9 +9,10 @@ from modelcrate.modelfiles.named_code import objects_in
 from modelcrate.modelfiles.onnx import leads_out
 from modelcrate.modelfiles.pickle.findings import NamedObject, Use
 from modelcrate.modelfiles.pickle.policy import Judgement, rate
+from modelcrate_layers.patterns import compile_later
 
-_KERAS = re.compile(r"(keras|tf_keras|tensorflow|keras_hub|keras_nlp|keras_cv|builtins)(\.|$)")
-_KERAS_FUNCTIONS = re.compile(
+_KERAS = compile_later(r"(keras|tf_keras|tensorflow|keras_hub|keras_nlp|keras_cv|builtins)(\.|$)")
+_KERAS_FUNCTIONS = compile_later(
     r"(keras|tf_keras|tensorflow\.keras|builtins)(\..*)?\.?(activations|losses|metrics|initializers|regularizers|constraints|optimizers|ops)(\.|$)"
 )
 """Where the functions are that a configuration may name; others (`keras.utils.get_file`) fetch and unpack."""
@@ -22,7 +22,7 @@ _TENSORFLOW_CALLS = frozenset(
 )
 """Layers of Keras 2 that call a function of TensorFlow by its name."""
 
-_TENSORFLOW_ACTS = re.compile(
+_TENSORFLOW_ACTS = compile_later(
     r"(?i)(^|\.)(io|data|saved_model|train|compat|raw_ops|autograph|distribute|summary|keras|__)|file|py_?func|numpy_function|load|write|read"
     r"|save|restore|print|audio|py_function|eval|exec"
 )

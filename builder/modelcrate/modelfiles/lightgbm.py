@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, BinaryIO
 
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
 MAX_HEADER = 16 << 20
 """Bytes of a header: a hundred thousand features with their ranges have six."""
 
-_FORMAT = re.compile(r"v[0-9]{1,2}")
+_FORMAT = compile_later(r"v[0-9]{1,2}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import field
 from typing import Any
 
 from modelcrate.project.foreign_yaml import load_yaml
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
+from modelcrate_layers.patterns import compile_later
 
 FILE_NAME = "MLmodel"
-_VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,5}){1,3}([a-z0-9.+]{0,20})")
+_VERSION = compile_later(r"[0-9]{1,4}(\.[0-9]{1,5}){1,3}([a-z0-9.+]{0,20})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import BinaryIO
 
 from modelcrate.modelfiles.byte_reader import ByteReader
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.patterns import compile_later
 
 STATE = b"state"
 """The key whose bytes Thinc's and spaCy's loaders give to `torch.load` (thinc/shims/pytorch.py, spacy_transformers/layers/hf_shim.py)."""
@@ -27,7 +27,7 @@ _SIZED = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4, 0xC7: 1, 0xC8: 2
 """The bytes of a length, by the type of what follows: bytes, texts, extensions."""
 
 _EXTENSIONS = range(0xC7, 0xCA)
-_MAP = re.compile(rb"[\x81-\x8f\xde\xdf]")
+_MAP = compile_later(rb"[\x81-\x8f\xde\xdf]")
 
 
 def states(file: BinaryIO, start: int, end: int, depth: int = 0) -> Iterator[tuple[int, int]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +11,7 @@ from modelcrate.modelfiles.pickle import names
 from modelcrate.modelfiles.pickle.findings import NamedObject, Use
 from modelcrate.modelfiles.pickle.policy import FRAMEWORKS, NEVER, UNSAFE_PACKAGES, rate
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ _IMPORTS = (
     _Import("type", "GluonTS imports (type)", name="gluonts-config.json", own=("gluonts.",)),
 )
 
-_DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
-_LIBRARIES = re.compile(
+_DOTTED = compile_later(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
+_LIBRARIES = compile_later(
     r"(?:diffusers|transformers|onnxruntime)(?:\..*)?|stable_(?:diffusion|audio|cascade)\w*|kandinsky\w*|deepfloyd_if|latent_diffusion|ltx2?|shap_e"
     r"|audioldm2?|musicldm|flux2?|kolors|ace_step|paint_by_example|unidiffuser|unclip|alt_diffusion|versatile_diffusion|spectrogram_diffusion"
     r"|blip_diffusion|wuerstchen|text_to_video_synthesis|vq_diffusion|hidream_image|ideogram4|cosmos|semantic_stable_diffusion"
@@ -99,13 +99,13 @@ _MODULES = (
 _OF_ITS_OWN = ("code", "model_code_path")
 """What MLflow's files call the Python code in the model's folder."""
 
-_YOLO_LAYER = re.compile(r"(?:torch\.)?(?:nn\.)?[A-Z]\w*\([\w.,= -]*\)")
+_YOLO_LAYER = compile_later(r"(?:torch\.)?(?:nn\.)?[A-Z]\w*\([\w.,= -]*\)")
 """A call that models of YOLO have evaluated: an activation with its numbers."""
 
 _TRANSFORMS = ("torchaudio.transforms.", "torchaudio.functional.", "torchaudio.models.")
 """What configurations name of a package that pickles have no need of."""
 
-_LOADS = re.compile(
+_LOADS = compile_later(
     r"(unsafe_|full_)?load|read_pickle|get_(class|method|object|static_method)$|save|dump|(to|from)file$|to_(pickle|csv|hdf|parquet)$"
     r"|memmap|open_memmap|(instantiate|call|compose)$"
 )

@@ -6,12 +6,11 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import field
 from typing import Any, BinaryIO
 
 from modelcrate.modelfiles.byte_reader import ByteReader
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 
 STANDARD = frozenset(
     {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from io import BytesIO
 from typing import BinaryIO
 
@@ -15,6 +14,7 @@ from modelcrate.modelfiles.pickle.containers import Configuration, Members, cont
 from modelcrate.modelfiles.pickle.findings import JOBLIB
 from modelcrate.modelfiles.pickle.policy import Judgement, judge
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.frozen import replace
 
 MAX_NAMES = 200
 """Names of pickles that are kept as facts."""

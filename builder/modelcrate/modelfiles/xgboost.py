@@ -13,16 +13,17 @@ from typing import Any, BinaryIO
 
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
 END = 64 << 10
 """Bytes that are read at the end of a file: the parameters of ten thousand classes have room there."""
 
 BINARY = b"binf"
-_JSON_END = re.compile(rb'"version"\s*:\s*\[\s*(\d{1,4})\s*,\s*(\d{1,4})\s*,\s*(\d{1,4})\s*\]\s*\}\s*$')
-_JSON_FEATURES = re.compile(rb'"num_feature"\s*:\s*"(\d{1,9})"')
-_JSON_OBJECTIVE = re.compile(rb'"objective"\s*:\s*\{\s*"name"\s*:\s*"([a-z:_0-9]{1,60})"')
-_UBJ_FEATURES = re.compile(rb"num_featureSL.{7}([\x01-\x09])(\d+)", re.DOTALL)
-_UBJ_OBJECTIVE = re.compile(rb"objective\{L.{7}\x04nameSL.{7}(.)([a-z:_0-9]+)", re.DOTALL)
+_JSON_END = compile_later(rb'"version"\s*:\s*\[\s*(\d{1,4})\s*,\s*(\d{1,4})\s*,\s*(\d{1,4})\s*\]\s*\}\s*$')
+_JSON_FEATURES = compile_later(rb'"num_feature"\s*:\s*"(\d{1,9})"')
+_JSON_OBJECTIVE = compile_later(rb'"objective"\s*:\s*\{\s*"name"\s*:\s*"([a-z:_0-9]{1,60})"')
+_UBJ_FEATURES = compile_later(rb"num_featureSL.{7}([\x01-\x09])(\d+)", re.DOTALL)
+_UBJ_OBJECTIVE = compile_later(rb"objective\{L.{7}\x04nameSL.{7}(.)([a-z:_0-9]+)", re.DOTALL)
 _UBJ_WIDTHS = {b"i": 1, b"U": 1, b"I": 2, b"l": 4, b"L": 8}
 _LEGACY = struct.Struct("<4sfIiiiII")
 """The magic, base score, features, classes, two switches, and the version's first two numbers, which are 0 before XGBoost 1.0."""

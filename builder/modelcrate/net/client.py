@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
@@ -26,6 +25,7 @@ from modelcrate.net.tls import Trust, context
 from modelcrate.net.urls import origin, port, resolve
 from modelcrate_layers.content import MAX_JSON
 from modelcrate_layers.errors import RegistryError, UserError
+from modelcrate_layers.frozen import replace
 
 if TYPE_CHECKING:
     import urllib3

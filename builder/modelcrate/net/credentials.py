@@ -13,7 +13,6 @@ import re
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote, urlsplit
@@ -23,7 +22,7 @@ from modelcrate.net.files import read_file
 from modelcrate.net.index_config import MAX_FILE, IndexSource, index_sources, split_name
 from modelcrate.net.messages import basic_authorization
 from modelcrate.net.urls import host, host_and_port, is_address, origin, split_login
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.host import find_program
 
 KEYRING_SECONDS = 60.0

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
 from modelcrate.net.config import HttpConfig
 from modelcrate.net.files import read_file
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 
 KEYRING_ON = frozenset({"subprocess", "import", "auto"})
 """Values of pip's and uv's keyring provider that allow to start the program `keyring`."""

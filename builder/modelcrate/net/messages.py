@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
-from dataclasses import field, replace
 from typing import Protocol, TypeVar
 
 from modelcrate.net.urls import MAX_SHOWN
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 
 
 class Body(Protocol):

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from modelcrate_layers.errors import RegistryError
 from modelcrate_layers.host import WINDOWS
+from modelcrate_layers.patterns import compile_later
 
 MAX_SHOWN = 300
 """Characters of a URL in a message: a server names what it likes."""
@@ -86,7 +87,7 @@ def split_login(url: str) -> tuple[str, str, str]:
     return (f"{scheme}{mark}{bare}{slash}{path}" if at else url), unquote(user), unquote(password)
 
 
-_SECRET = re.compile(
+_SECRET = compile_later(
     r"(?i)^(sig|signature|token|.*password.*|secret|_state|x-amz-.*|x-goog-.*|access_token|se|sp|sv|sr)$"
 )
 

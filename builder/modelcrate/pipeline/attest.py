@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ from modelcrate.security.signing import statements
 from modelcrate.security.signing.naming import image_identity
 from modelcrate.security.signing.statements import CYCLONEDX, IN_TOTO, NO_NOTES, PROVENANCE, SOURCES, SPDX
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 from modelcrate_layers.tar.sources import FileRange
 
 if TYPE_CHECKING:

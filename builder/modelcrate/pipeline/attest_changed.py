@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ from modelcrate.security.sbom.inventory import inventory
 from modelcrate.security.sbom.layer_contents import gather_contents
 from modelcrate_layers.content import Descriptor, Digest
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 
 if TYPE_CHECKING:
     from modelcrate.security.signing.keys import Signer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -30,10 +29,9 @@ from modelcrate_layers.atomic import remove
 from modelcrate_layers.atomic import write_file as write
 from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 from modelcrate_layers.store import as_machine_error
 from modelcrate_layers.tar.tree import Entry as Listed
-from modelcrate_server.described import SCHEMA_FILE
 
 SOURCE = "served"
 """What the folder with the script is called in the image."""
@@ -204,6 +202,7 @@ def _python(project: Project, served: FrameworkModel) -> tuple[str | None, Seque
 def _written(served: FrameworkModel, own: Mapping[str, Path], config: Config) -> Path:
     """Writes the script, its description and the project's own modules into a folder of the home that is named by their digest."""
     from modelcrate.pipeline.start_check.own_modules import read_module
+    from modelcrate_server.described import SCHEMA_FILE
 
     script = (Path(modelfiles.__file__).parent / "scripts" / served.template).read_bytes()
     schema = canonical_json({"input": dict(served.takes), "output": dict(served.gives)}) + b"\n"

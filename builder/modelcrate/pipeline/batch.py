@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from modelcrate.security.signing.keys import given_password, load_signer
 from modelcrate.transports.registry import RegistryOutput
 from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.errors import CrateError, MachineError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 from modelcrate_layers.named_file import read_named_file
 
 MAX_PROJECTS = 100_000

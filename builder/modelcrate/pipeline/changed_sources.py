@@ -6,7 +6,6 @@ The user's files stay what they are, for they may be in the image as well.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from modelcrate.images.image import Image
 from modelcrate.images.image_config import BASE_DIGEST, BASE_NAME
@@ -16,6 +15,7 @@ from modelcrate.project.values import AnyModel, Project, RegisteredModel, Regist
 from modelcrate.resolve.lock import Lock, ModelPin, Pins
 from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import CrateError, IntegrityError
+from modelcrate_layers.frozen import replace
 
 
 def find_changes(old: Sequence[Image], new: Sequence[Image]) -> Changes:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from modelcrate.modelfiles.framework_reading import PickleNames
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
-_RELEASE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})*")
+_RELEASE = compile_later(r"[0-9]{1,9}(?:\.[0-9]{1,9})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,13 +310,13 @@ def loading_faults(
 
 
 def _applies(row: KnownFailure, names: Iterable[str], versions: Mapping[str, str], pinned: Mapping[str, str]) -> bool:
-    if row.package not in pinned or not any(re.match(row.names, name) for name in names):
+    if row.package not in pinned:
         return False
     if versions.get(row.package, "").split(".")[:2] == pinned[row.package].split(".")[:2]:
         return False  # what a version has written, it reads
     if row.model and not _within(versions.get(row.package, ""), row.model):
         return False
-    return _within(pinned[row.package], row.fails)
+    return _within(pinned[row.package], row.fails) and any(re.match(row.names, name) for name in names)
 
 
 def _within(version: str, specifier: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from modelcrate_layers import host
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.kinds.entry import EntryLayer
 from modelcrate_layers.kinds.model import ROOT
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.tar.listing import Ignored
 from modelcrate_layers.tar.tree import Entry, Kind, show
 
@@ -21,7 +21,7 @@ SHOWN = 3
 LARGE = 10_000_000
 """Bytes of a source folder from which on a word about data in it is worth while."""
 
-_DATA = re.compile(
+_DATA = compile_later(
     r"(^|/)(data|datasets?|notebooks?|mlruns|checkpoints|wandb)/|\.(ipynb|csv|tsv|parquet|feather|arrow|h5|hdf5|zip|tar|gz|xlsx)$"
 )
 

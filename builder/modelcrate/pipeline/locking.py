@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from modelcrate.config import Config
@@ -27,6 +26,7 @@ from modelcrate.resolve.lock_inputs import lock_inputs
 from modelcrate.resolve.world import server_requirements
 from modelcrate_layers.content import Digest, canonical_json
 from modelcrate_layers.errors import LockedError
+from modelcrate_layers.frozen import replace
 from modelcrate_layers.tar.codec import of_policy
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import field, replace
 
 from modelcrate.config import Config
 from modelcrate.events import Emit, Event, TrackedChunks
@@ -23,7 +22,7 @@ from modelcrate.pipeline.plan import STORED_ROLES, Plan, PlannedLayer, choose_co
 from modelcrate.pipeline.reuse import still_exists
 from modelcrate_layers.content import Blob, Digest
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 from modelcrate_layers.layer_cache import LayerCache, settled
 from modelcrate_layers.store import Layout
 from modelcrate_layers.tar.recipe import Layer, Measuring, Recipe, RecipeBlob

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
 from typing import Any
 
 from modelcrate.config import Config
@@ -19,7 +18,7 @@ from modelcrate.images.previous import Previous
 from modelcrate.inspect import explain
 from modelcrate_layers.content import Digest, Platform, canonical_json
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.layer_cache import LayerCache
 from modelcrate_layers.store import Layout

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -30,7 +29,7 @@ from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Output
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import UserError, placed
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 from modelcrate_layers.tar.sources import FileRange
 
 if TYPE_CHECKING:

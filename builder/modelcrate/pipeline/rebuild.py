@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ from modelcrate.resolve.lock import read_lock
 from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import CrateError, IntegrityError, LockedError, placed
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 from modelcrate_layers.store import as_machine_error
 
 if TYPE_CHECKING:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from typing import Any
 
 from modelcrate.images.image import Deliverable, Image, ImageLayer
 from modelcrate.images.reference import Reference
 from modelcrate.pipeline.request import PUSHED
 from modelcrate.transports.output import Delivered
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
@@ -25,7 +24,7 @@ from modelcrate.workspace.manifest import encode
 from modelcrate.workspace.record import MAX_VERSION, ModelRecord, ModelTar, check_name, check_texts
 from modelcrate_layers import host
 from modelcrate_layers.errors import RegistryError, SourceError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.kinds.model import folder, model_layers
 from modelcrate_layers.tar.listing import Listing, list_path

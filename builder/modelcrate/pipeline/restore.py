@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.config import Config
@@ -20,6 +19,7 @@ from modelcrate.resolve.lock import FILE_NAME as LOCK_NAME
 from modelcrate.resolve.lock import read_lock, write_lock
 from modelcrate_layers.atomic import remove, scratch_in
 from modelcrate_layers.errors import UserError, placed
+from modelcrate_layers.frozen import replace
 from modelcrate_layers.store import as_machine_error
 
 LISTED = 16

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from modelcrate.arguments import as_text, as_texts
 from modelcrate.config import Config
@@ -21,7 +20,7 @@ from modelcrate.transports.addresses import find
 from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import SourceError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

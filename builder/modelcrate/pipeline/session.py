@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import field, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
@@ -49,7 +48,7 @@ from modelcrate.resolve.world import (
 )
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered, NameableOutput, Output, open_output
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 
 if TYPE_CHECKING:
     from modelcrate.registry.credential import Credential

@@ -8,7 +8,6 @@ Only layers that this build has made, or knows from making them, or has taken by
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import field, replace
 from itertools import count
 from typing import TYPE_CHECKING, cast
 
@@ -25,7 +24,7 @@ from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Descriptor, Digest, Literal, Platform
 from modelcrate_layers.errors import CrateError, IntegrityError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 from modelcrate_layers.kinds import DependencyKind, LayerKind
 from modelcrate_layers.packages.conflicts import LayerPaths, owned_paths
 from modelcrate_layers.tar import codec

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +16,11 @@ from modelcrate.pipeline.testing import test_image, with_tests
 from modelcrate.project.values import Model, Project, RegisteredModel, ScratchBase
 from modelcrate_layers.content import Literal, MediaType, canonical_json
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 from modelcrate_layers.kinds.model import MODELS
+from modelcrate_layers.patterns import compile_later
 
-_NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*):([0-9]+)")
+_NAME = compile_later(r"([A-Za-z0-9][A-Za-z0-9._-]*):([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)

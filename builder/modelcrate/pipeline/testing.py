@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from modelcrate.config import Config
 from modelcrate.events import Emit, Notice
@@ -12,6 +11,7 @@ from modelcrate.images.image_config import environment
 from modelcrate.inspect.golden_requests import GoldenRequest, load, make_artifact
 from modelcrate.pipeline.request import Request
 from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate_layers.frozen import replace
 
 
 def load_tests(request: Request) -> tuple[GoldenRequest, ...]:

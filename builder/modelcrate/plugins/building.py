@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,7 +21,7 @@ from modelcrate.transports.output import Output
 from modelcrate.transports.registry import RegistryOutput
 from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.errors import SourceError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 
 Tell = Callable[[str], None]
 """Gets what a build has to say, a sentence at a time."""

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import posixpath
-import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import field
 
 from modelcrate.project.dockerfile import instructions, pairs
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
+from modelcrate_layers.patterns import compile_later
 
-_INSTALL = re.compile(
+_INSTALL = compile_later(
     r"""(?:--mount=\S+ )?(?:uv )?pip install ((?:[^;&|`$<>()'"\\]|\\.|'[^']*'|"(?:[^"`$\\]|\\["\\])*")+)"""
 )
-_APT = re.compile(r"apt-get update && apt-get install -y --no-install-recommends ((?:\s*'?[a-z0-9][a-z0-9+.-]*'?)+)")
-_RIGHTS = re.compile(r"chmod -R a\+rw \.|chown -R \S+ \.")
+_APT = compile_later(r"apt-get update && apt-get install -y --no-install-recommends ((?:\s*'?[a-z0-9][a-z0-9+.-]*'?)+)")
+_RIGHTS = compile_later(r"chmod -R a\+rw \.|chown -R \S+ \.")
 
 _FLAGS = frozenset(
     ("no-cache-dir", "no-cache", "default-timeout", "timeout", "retries", "quiet", "system", "break-system-packages")

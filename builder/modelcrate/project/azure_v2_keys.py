@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import field
 
 from modelcrate.project.foreign_yaml import shown
 from modelcrate.project.pages import page
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 
 _NOW = {"local_path": "path", "docker": "image"}
 """Keys of the CLI's preview, and what took their places."""

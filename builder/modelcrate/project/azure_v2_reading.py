@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,12 +16,14 @@ from modelcrate.project.azure_v2_keys import BUILD, CODE, DEPLOYMENT, ENVIRONMEN
 from modelcrate.project.conda import unread_keys
 from modelcrate.project.foreign_yaml import load_yaml, place_hint
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import replace
 from modelcrate_layers.named_file import read_source
+from modelcrate_layers.patterns import compile_later
 
 Asset = TypeVar("Asset", V2Model, V2Environment)
 
-_ASSET = re.compile(r"azureml:(?P<name>[^:@/]+)(?::(?P<version>[^:@/]+)|@(?P<label>[^:@/]+))?")
-_REGISTRY = re.compile(
+_ASSET = compile_later(r"azureml:(?P<name>[^:@/]+)(?::(?P<version>[^:@/]+)|@(?P<label>[^:@/]+))?")
+_REGISTRY = compile_later(
     r"azureml://registries/(?P<registry>[^/]+)/(?P<kind>\w+)/(?P<name>[^/]+)(?:/(?P<what>versions|labels)/(?P<which>[^/]+))?"
 )
 

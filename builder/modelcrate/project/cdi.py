@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,8 +15,9 @@ from modelcrate.containers.devices import DeviceNode, Devices, Hook
 from modelcrate.containers.options import RunOptions, Volume
 from modelcrate.project.foreign_yaml import load_yaml
 from modelcrate_layers.errors import UserError, unreadable
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 from modelcrate_layers.named_file import read_named_file
+from modelcrate_layers.patterns import compile_later
 
 FOLDERS = "/etc/cdi:/var/run/cdi"
 """Where CDI files are; of two that describe one device, that of the later folder counts."""
@@ -25,12 +25,12 @@ FOLDERS = "/etc/cdi:/var/run/cdi"
 MAX_FILE = 1 << 20
 """Bytes of a CDI file."""
 
-_NAME = re.compile(
+_NAME = compile_later(
     r"([A-Za-z](?:[\w.-]*[A-Za-z0-9])?/[A-Za-z](?:[\w-]*[A-Za-z0-9])?)=([A-Za-z0-9](?:[\w.:-]*[A-Za-z0-9])?)", re.ASCII
 )
-_VERSION = re.compile(r"(?:0\.[3-9]|1\.[0-9])\.[0-9]{1,3}")
+_VERSION = compile_later(r"(?:0\.[3-9]|1\.[0-9])\.[0-9]{1,3}")
 _MOMENTS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
-_ACCESS = re.compile("r?w?m?")
+_ACCESS = compile_later("r?w?m?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 from modelcrate_server import platforms
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 APP_ROOT = "/var/azureml-app"
 SERVER_ROOT = "opt/modelcrate/server"
 PYTHON = "/opt/modelcrate/bin/python"
-_CODE = re.compile(rb"\n(?:def|class|@)")
-_IMPORT = re.compile(rb"^(?:import (\w+)|from (\w+)[\w.]* import )", re.MULTILINE)
+_CODE = compile_later(rb"\n(?:def|class|@)")
+_IMPORT = compile_later(rb"^(?:import (\w+)|from (\w+)[\w.]* import )", re.MULTILINE)
 DEFAULT = platforms.DEFAULT
 """The contract of an image whose project names none."""
 

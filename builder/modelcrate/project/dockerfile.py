@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.project.values import FILE_NAME, Project
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import replace
 from modelcrate_layers.named_file import MAX_NAMED, read_named_file
 
 LISTING = ".modelcrate-files.json"

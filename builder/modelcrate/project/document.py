@@ -6,13 +6,12 @@ written, quoted or not (`python: 3.10` is "3.10", `LOG: 1` is "1", `no` is "no")
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
+from modelcrate_layers.patterns import compile_later
 
 MAX_BYTES = 1 << 20
 """The largest project file; real ones have a few hundred bytes."""
@@ -28,9 +27,9 @@ MAX_FAULTS = 50
 
 _EXCERPT = 100
 _NOTHING = frozenset({"", "~", "null", "Null", "NULL"})
-_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
-_SECRET = re.compile(r"(?<=//)[^/@\s]+(?=@)")
-_FORBIDDEN = re.compile("[\0\ud800-\udfff]")
+_BREAK = compile_later(r"\r\n|[\n\r\x85\u2028\u2029]")
+_SECRET = compile_later(r"(?<=//)[^/@\s]+(?=@)")
+_FORBIDDEN = compile_later("[\0\ud800-\udfff]")
 
 Plain = str | None | list["Plain"] | dict[str, "Plain"]
 """The tree without its places."""

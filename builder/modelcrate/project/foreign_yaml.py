@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.patterns import compile_later
 
 MAX_BYTES = 1 << 20
 """Bytes of such a file; real ones have a few thousand."""
@@ -17,7 +17,7 @@ MAX_SHOWN = 120
 _MAX_NODES = 200_000
 """Parts of a file among which repeated keys are looked for."""
 
-_PLACE = re.compile(r"\{\{[^{}]*\}\}|<[A-Za-z][\w .-]*>|\$(?!schema)\{?[A-Za-z_]\w*\}?|#\{\w+\}#")
+_PLACE = compile_later(r"\{\{[^{}]*\}\}|<[A-Za-z][\w .-]*>|\$(?!schema)\{?[A-Za-z_]\w*\}?|#\{\w+\}#")
 """A place that a script of the user's fills in: {{NAME}}, <NAME>, $NAME, ${NAME}, #{NAME}#."""
 
 

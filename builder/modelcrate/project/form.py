@@ -7,7 +7,7 @@ description is the help that editors show, since the JSON schema is generated fr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
@@ -75,6 +75,7 @@ from modelcrate.project.grammar import (
 )
 from modelcrate.project.request_schema import description_text
 from modelcrate.project.serving import Batch, Serving
+from modelcrate_layers.frozen import replace
 
 V = TypeVar("V")
 

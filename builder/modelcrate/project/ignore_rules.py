@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Iterable
-from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate_layers import host
 from modelcrate_layers.errors import UserError, unreadable
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.named_file import open_named_file
 
 if TYPE_CHECKING:

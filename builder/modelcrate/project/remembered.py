@@ -8,7 +8,6 @@ read anew from the file.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path, PurePath, PurePosixPath
@@ -21,11 +20,11 @@ from modelcrate_layers.errors import CrateError
 _TYPES: Mapping[str, type[Any]] = {
     kind.__name__: kind
     for kind in (Platform, *vars(values).values(), *vars(serving).values())
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind)
+    if isinstance(kind, type) and hasattr(kind, "__match_args__")
 }
 """The types of values, by name."""
 
-_FIELDS = {name: [each.name for each in dataclasses.fields(kind)] for name, kind in _TYPES.items()}
+_FIELDS = {name: list(kind.__match_args__) for name, kind in _TYPES.items()}
 _SHAPE = str(Digest.of(canonical_json(_FIELDS)))
 """The names of the types and of their fields: another version of them is another shape."""
 

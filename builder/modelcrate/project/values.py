@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field, fields, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -16,7 +15,7 @@ from typing import Literal
 from modelcrate.project.contracts import DEFAULT
 from modelcrate.project.serving import Serving
 from modelcrate_layers.content import Platform
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 
 FILE_NAME = "modelcrate.yaml"
 """Where a project file is looked for."""
@@ -356,7 +355,7 @@ class Variant:
 
     def of(self, project: Project) -> Project:
         """Returns the project that this image is made of."""
-        differing = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "name"}
+        differing = {name: getattr(self, name) for name in self.__match_args__ if name != "name"}
         return replace(project, variants=(), **differing)
 
 

@@ -33,11 +33,12 @@ from modelcrate.project.values import (
     Variant,
     is_pylock,
 )
+from modelcrate_layers.patterns import compile_later
 
-_PLAIN = re.compile(r"[A-Za-z0-9_/.][A-Za-z0-9_/.+@=~-]*")
-_NUMBER = re.compile(r"[0-9.+-][0-9a-fA-FxoeE._+-]*")
+_PLAIN = compile_later(r"[A-Za-z0-9_/.][A-Za-z0-9_/.+@=~-]*")
+_NUMBER = compile_later(r"[0-9.+-][0-9a-fA-FxoeE._+-]*")
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", ".inf", ".nan"})
-_UNSEEN = re.compile("[\x7f-\x9f\xad\u2028\u2029\ufeff\ufffe\uffff]")
+_UNSEEN = compile_later("[\x7f-\x9f\xad\u2028\u2029\ufeff\ufffe\uffff]")
 _NOTES_AT = 46
 
 _HEAD = f"""\

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import field, replace
 
 from modelcrate.net.client import HttpClient
 from modelcrate.net.counters import Counters
@@ -27,7 +26,7 @@ from modelcrate.registry.token_server import TokenServer
 from modelcrate.registry.tokens import Token
 from modelcrate.registry.wire import Access, RegistryRequest
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 
 DENIED = frozenset({400, 403})
 """How token servers refuse a scope that is too wide, where the credentials are right."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,7 +10,7 @@ from modelcrate.net.config import HttpConfig, Patience, Timeouts
 from modelcrate.net.tls import Trust
 from modelcrate.registry.credential import Credential
 from modelcrate.registry.profiles import RegistryProfile, Rule, profile_of
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
@@ -13,6 +12,7 @@ from modelcrate.net.urls import host_and_port
 from modelcrate.registry.wire import RegistryRequest
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import CrateError
+from modelcrate_layers.patterns import compile_later
 
 __all__ = ["PASSING", "ConnectionFailed", "ErrorResponse", "NotFound", "error_response", "error_text"]
 
@@ -81,7 +81,7 @@ def _web_page(request: Request, answer: Response, doing: str, host: str) -> Erro
     )
 
 
-_QUOTA = re.compile(r"(?i)quota|storage limit|upper limit of|insufficient storage")
+_QUOTA = compile_later(r"(?i)quota|storage limit|upper limit of|insufficient storage")
 """What registries write where a project's room is used up; Harbor and others answer 403, as for a right that lacks."""
 
 

@@ -6,22 +6,21 @@ Protocol: the server's key on standard input, JSON on standard output; exit 1 an
 from __future__ import annotations
 
 import os.path
-import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import field
 
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError, MachineError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.host import find_program
+from modelcrate_layers.patterns import compile_later
 
 TIMEOUT = 30.0
 """Seconds. Some helpers send a request to a cloud; none should wait longer for a user."""
 
 MAX_OUTPUT = 1 << 20
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = compile_later(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NOTHING = ("credentials not found", "no credentials server url", "no credentials username")
 
 

@@ -6,11 +6,9 @@ None of oras's own requests, retries, sessions or searches for credentials is us
 from __future__ import annotations
 
 import os
-import re
 import sys
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -37,9 +35,11 @@ from modelcrate.registry.transport import RegistryTransport
 from modelcrate.registry.wire import Access, RegistryRequest
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, canonical_json, parse_object
 from modelcrate_layers.errors import RegistryError, UserError
+from modelcrate_layers.frozen import replace
+from modelcrate_layers.patterns import compile_later
 
 BACKEND = "modelcrate"
-_API = re.compile(r"/v2/(?P<name>.+)/(?:blobs|manifests|tags|referrers)/")
+_API = compile_later(r"/v2/(?P<name>.+)/(?:blobs|manifests|tags|referrers)/")
 
 
 class _Backend(oras.auth.base.AuthBackend):  # type: ignore[misc]  # oras has no types

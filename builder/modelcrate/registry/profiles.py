@@ -6,12 +6,11 @@ Names of fields are those of registries.yaml (docs/reference/registries.md), wit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 
 MIB = 1 << 20
 GB = 1000**3
@@ -116,8 +115,6 @@ def profile_of(registry: str, rules: Sequence[Rule] = ()) -> RegistryProfile:
     profile = RegistryProfile()
     for rule in (*TABLE, *rules):
         if rule.concerns(registry):
-            values = {
-                f.name: getattr(rule, f.name) for f in fields(RegistryProfile) if getattr(rule, f.name) is not None
-            }
-            profile = replace(profile, **values)
+            values = {name: getattr(rule, name) for name in RegistryProfile.__match_args__}
+            profile = replace(profile, **{name: value for name, value in values.items() if value is not None})
     return profile

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import replace
 from typing import TypeVar
 
 from modelcrate.images.reference import Reference
@@ -22,7 +21,7 @@ from modelcrate.registry.transport import RegistryTransport
 from modelcrate.registry.wire import RepositoryAddress
 from modelcrate_layers.content import CHUNK, MAX_JSON, Descriptor, verified
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 
 T = TypeVar("T")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
-from dataclasses import field, replace
 from typing import Any, Literal
 
 from modelcrate.images.reference import Reference, is_registry
@@ -23,7 +22,7 @@ from modelcrate.registry.uploads import Uploader
 from modelcrate.registry.wire import RepositoryAddress
 from modelcrate_layers.content import Blob, Descriptor, Digest
 from modelcrate_layers.errors import CrateError, RegistryError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 
 MAX_MOUNT_SOURCES = 3
 SMALL = 16 << 10

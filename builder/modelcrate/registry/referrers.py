@@ -6,7 +6,6 @@ The header OCI-Subject does not prove that the API exists (ECR sent it without),
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from modelcrate.images.artifact import newest
 from modelcrate.images.reference import Reference, is_repository, is_tag
@@ -19,6 +18,7 @@ from modelcrate.registry.transport import RegistryTransport
 from modelcrate.registry.wire import RegistryRequest
 from modelcrate_layers.content import Descriptor, Digest, MediaType, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError, RegistryError, placed
+from modelcrate_layers.frozen import replace
 
 MAX_PAGES = 100
 RACES = 3

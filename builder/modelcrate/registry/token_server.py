@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from modelcrate.net.addresses import check_hop
 from modelcrate.net.client import HttpClient
@@ -19,7 +18,7 @@ from modelcrate.registry.credential import Credential
 from modelcrate.registry.errors import PASSING, error_response
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.tokens import Token
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 
 MAX_HOPS = 5
 

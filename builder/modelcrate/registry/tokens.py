@@ -6,7 +6,6 @@ This is distribution's "token authentication" (GET) and its OAuth2 variant (POST
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import field
 from urllib.parse import urlencode
 
 from modelcrate.net.messages import Bytes, Request, Response
@@ -17,7 +16,7 @@ from modelcrate.registry.credentials import IDENTITY
 from modelcrate.registry.wire import Access
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import CrateError, RegistryError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 
 MAX_RESPONSE = 64 << 10
 FLOOR = 60.0

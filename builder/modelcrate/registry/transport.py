@@ -6,7 +6,6 @@ import threading
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from dataclasses import replace
 
 from modelcrate.images.reference import HUB, HUB_API, host_of
 from modelcrate.net.addresses import is_loopback
@@ -27,6 +26,7 @@ from modelcrate.registry.events import Emit, Warned
 from modelcrate.registry.limiter import AdaptiveLimiter
 from modelcrate.registry.remote import Remote
 from modelcrate.registry.wire import RegistryRequest
+from modelcrate_layers.frozen import replace
 
 LONG = 64 << 20
 """Bytes of a body from which on the token has to be fresh when sending begins."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import field, replace
 
 from modelcrate.net.addresses import check_hop
 from modelcrate.net.cancellation import Halted
@@ -30,7 +29,7 @@ from modelcrate.registry.transport import RegistryTransport
 from modelcrate.registry.wire import RegistryRequest, RepositoryAddress
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 
 ACCEPTED = frozenset({200, 201, 202, 204})
 """The manifest that names the blob proves it: registries refuse one whose blobs they lack."""

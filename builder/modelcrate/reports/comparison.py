@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-
 from modelcrate.images.image import Image
 from modelcrate.inspect.diff import Difference, EntryDifference, diff
 from modelcrate.reports.contents_tree import path_tree
 from modelcrate.reports.facts import LayerFacts, Node
 from modelcrate.reports.layer_facts import layer_facts
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

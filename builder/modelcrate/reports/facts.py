@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field
 from typing import Literal
 
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 
 Kind = Literal["image", "platform", "layer", "package", "folder", "file", "tensor", "group", "more", "rest"]
 """What a box of the map is. `group` are tensors whose names begin alike, `more` are items that are not shown one by one, `rest` is what

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 
 from modelcrate.config import Config
 from modelcrate.events import Emit, track_chunks
@@ -17,7 +16,7 @@ from modelcrate.security.sbom.layer_scan import NO_FACTS, KnownFacts, is_local
 from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.content import MAX_JSON, Digest, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 from modelcrate_layers.records import read_record, write_record
 from modelcrate_layers.store import FileBlob, as_machine_error
 

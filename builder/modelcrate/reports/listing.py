@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import field, fields
+from dataclasses import fields
 from itertools import islice
 from typing import Any
 
@@ -18,7 +18,8 @@ from modelcrate.security.sbom import installed
 from modelcrate.security.sbom.layer_scan import MAX_STATUS, MAX_TEXT, LayerFile, layer_files
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.tar.tree import show
 
 MAX_FILES = 200_000
@@ -42,12 +43,12 @@ MAX_REQUIREMENTS = 1000
 MAX_TENSORS = 50_000
 """Tensors of a layer; a file that has more than are left is shown without them."""
 
-_WHEEL = re.compile(r"((?:.*/)?(?:site|dist)-packages)/[^/]+\.dist-info/(METADATA|RECORD)")
-_CONDA = re.compile(r"((?:.*/)?)conda-meta/[^/]+\.json")
-_STATUS = re.compile(r"var/lib/dpkg/(?:status|status\.d/(?:(?!\.md5sums$)[^/])+)")
-_SUMS = re.compile(r"var/lib/dpkg/(?:status\.d|info)/([^/:]+)(?::[a-z0-9-]+)?\.md5sums")
-_LIST = re.compile(r"var/lib/dpkg/info/([^/:]+)(?::[a-z0-9-]+)?\.list")
-_FORMATS = re.compile(r".*\.(safetensors|gguf)", re.IGNORECASE)
+_WHEEL = compile_later(r"((?:.*/)?(?:site|dist)-packages)/[^/]+\.dist-info/(METADATA|RECORD)")
+_CONDA = compile_later(r"((?:.*/)?)conda-meta/[^/]+\.json")
+_STATUS = compile_later(r"var/lib/dpkg/(?:status|status\.d/(?:(?!\.md5sums$)[^/])+)")
+_SUMS = compile_later(r"var/lib/dpkg/(?:status\.d|info)/([^/:]+)(?::[a-z0-9-]+)?\.md5sums")
+_LIST = compile_later(r"var/lib/dpkg/info/([^/:]+)(?::[a-z0-9-]+)?\.list")
+_FORMATS = compile_later(r".*\.(safetensors|gguf)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

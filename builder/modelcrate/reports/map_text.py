@@ -17,11 +17,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import field
 
 from modelcrate.reports.facts import Node
 from modelcrate.reports.markup import clean
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 
 MAX_BOXES = 20_000
 """Boxes of files and tensors on a page, the largest ones."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from modelcrate.reports.listing import PackageFiles
 from modelcrate_layers.content import Platform
+from modelcrate_layers.patterns import compile_later
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -30,8 +31,8 @@ MAX_ROUNDS = 20
 Name = tuple[str, str]
 """The kind and the name of a package."""
 
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
-_PYTHON = re.compile(r".*python([0-9]+\.[0-9]+)/(?:site|dist)-packages/.*")
+_WORD = compile_later(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
+_PYTHON = compile_later(r".*python([0-9]+\.[0-9]+)/(?:site|dist)-packages/.*")
 
 
 def keepers(packages: Mapping[Name, PackageFiles], platform: Platform) -> dict[Name, Name]:

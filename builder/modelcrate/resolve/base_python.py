@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from modelcrate.resolve.scan import ScannedFile
 from modelcrate.resolve.standard_library import IN_C, standard_library
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.tar.tree import follow_links
 
-_NAME = re.compile(r"(.*/)?python(3\.[0-9]{1,2})")
+_NAME = compile_later(r"(.*/)?python(3\.[0-9]{1,2})")
 _PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 """Where interpreters are looked for after the base's own PATH."""
 

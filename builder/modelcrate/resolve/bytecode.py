@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from modelcrate.resolve.debian.releases import DebianRelease
 from modelcrate.resolve.resolved_base import ResolvedBase
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import replace
 from modelcrate_layers.kinds.bytecode import BytecodeLayer
 from modelcrate_layers.kinds.debian import DebianLayer
 from modelcrate_layers.kinds.wheels import WheelsLayer

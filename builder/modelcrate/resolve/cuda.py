@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from modelcrate.project.byte_sizes import format_size
 from modelcrate.project.values import Dependencies
 from modelcrate.resolve.pinned import PinnedWheel
+from modelcrate_layers.patterns import compile_later
 
 CUDA_BYTES = 100_000_000
 """From how many bytes on CUDA's packages are worth a word."""
@@ -15,7 +15,7 @@ CUDA_BYTES = 100_000_000
 _DRIVER_FOLDERS = ("/usr/local/nvidia/lib", "/usr/local/nvidia/lib64")
 """Where clusters mount the driver's libraries (NVIDIA's own images look there, too)."""
 
-_TORCH = re.compile(r"\+cu([0-9]{2})[0-9]$")
+_TORCH = compile_later(r"\+cu([0-9]{2})[0-9]$")
 
 NAMED = 3
 """How many of the largest are named."""

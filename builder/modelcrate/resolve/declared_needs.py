@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.project.values import DebianBase, Project
@@ -11,6 +10,7 @@ from modelcrate.resolve.declared import Declaration
 from modelcrate.resolve.lock import Lock
 from modelcrate.resolve.target import Target
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import replace
 
 
 def without_conda(declared: Declaration, lock: Lock | None) -> Declaration:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from modelcrate.transports import oci
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import LockedError, RegistryError, SourceError, UserError, placed
+from modelcrate_layers.frozen import replace
 
 ExistingBase = DockerArchiveBase | LayoutBase | OciArchiveBase | RegistryBase | RootfsBase | ScratchBase
 
@@ -74,7 +74,7 @@ def resolve_existing(
             look = look_at(below.layers, cache, emit, held=not isinstance(base, RootfsBase))
             return _with_sizes(find_python(below, wanted, look, emit if python_needed else ignore_event), cache)
         if pins is not None and (known := pins.base_python) is not None:
-            return _with_sizes(replace(below, **asdict(known)), cache)
+            return _with_sizes(replace(below, **{name: getattr(known, name) for name in known.__match_args__}), cache)
         if not python_needed:
             return _with_sizes(below, cache)
         others = lru_cache(1)(partial(received, platform, below.layers))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from modelcrate.events import Emit, Notice
@@ -25,12 +24,13 @@ from modelcrate.resolve.resolved_base import HIDING, ResolvedBase
 from modelcrate.resolve.scan import LayerScan, ScannedFile, merged, recall, says_nothing, scan
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
+from modelcrate_layers.patterns import compile_later
 
 MAX_FETCHED = 512 << 20
 """Bytes of a registry's layers that are fetched to find a base's Python. An image with more is taken by its config."""
 
-_PYTHON_PROGRAM = re.compile(r"python(?:3(?:\.[0-9]{1,2})?)?")
+_PYTHON_PROGRAM = compile_later(r"python(?:3(?:\.[0-9]{1,2})?)?")
 _AT_EVERY_START = frozenset({"abc", "codecs", "encodings", "io", "os", "site", "stat"})
 """Modules that are imported before a program is, by every Python from 3.9 on."""
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 
+from modelcrate_layers.patterns import compile_later
+
 DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
     "_loss": ("scikit-learn",),  # the name under which its compiled module of losses is pickled
     "attr": ("attrs",),
@@ -129,7 +131,7 @@ GONE: Mapping[str, tuple[str, str]] = {"pkg_resources": ("setuptools", "82")}
 
 
 _SMALL = 4096
-_SHARED = re.compile(rb"\bextend_path\b|\bdeclare_namespace\b")
+_SHARED = compile_later(rb"\bextend_path\b|\bdeclare_namespace\b")
 """What the `__init__.py` of a namespace says, where it has one: other wheels have parts of it, too."""
 
 

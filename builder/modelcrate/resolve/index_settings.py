@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ from modelcrate.project.values import Dependencies
 from modelcrate.resolve.requirements import ReadRequirements
 from modelcrate.resolve.uv import Index
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import replace
 
 _PYPI = r"https://pypi\.org/simple/?"
 """The index that is used where none is named; a mirror may replace it, so that of a lock adds nothing."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
 from functools import lru_cache
 from itertools import chain, pairwise
 from pathlib import Path
@@ -18,7 +17,7 @@ from modelcrate.resolve.pinned import Pinned, PinnedConda, PinnedWheel
 from modelcrate_layers.atomic import write_file
 from modelcrate_layers.content import Digest, Platform, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError, LockedError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 from modelcrate_layers.named_file import read_named_file
 from modelcrate_layers.packages.pinned import Package
 from modelcrate_layers.store import as_machine_error

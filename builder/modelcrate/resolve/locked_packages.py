@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,10 +11,12 @@ from modelcrate.project.values import Entry, Project
 from modelcrate.resolve.lock import Lock
 from modelcrate.resolve.pinned import Pinned
 from modelcrate.transports.connections import Connections
+from modelcrate_layers.frozen import replace
 from modelcrate_layers.packages.checked import is_damaged
 from modelcrate_layers.packages.pinned import Package
+from modelcrate_layers.patterns import compile_later
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA256 = compile_later(r"[0-9a-f]{64}")
 
 
 def provide_packages(

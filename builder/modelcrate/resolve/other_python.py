@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import TypeVar
 
 from modelcrate.project.values import DebianBase, Project
 from modelcrate.resolve.debian.releases import by_python
 from modelcrate.resolve.target import NoWheelError, Target
 from modelcrate_layers.errors import CrateError, UserError
+from modelcrate_layers.frozen import replace
 
 _Locked = TypeVar("_Locked")
 

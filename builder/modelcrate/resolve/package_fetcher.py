@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +16,7 @@ from modelcrate.resolve.target import Target
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.atomic import remove
 from modelcrate_layers.errors import LockedError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 from modelcrate_layers.kinds import LayerKind
 from modelcrate_layers.packages.checked import is_damaged
 from modelcrate_layers.packages.pinned import Package

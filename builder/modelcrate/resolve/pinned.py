@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.kinds.conda import in_cache
 from modelcrate_layers.packages.pinned import CondaPackage, Package
 from modelcrate_layers.packages.wheel import Wheel

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from modelcrate.net.urls import local_path
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.named_file import open_named_file
+from modelcrate_layers.patterns import compile_later
 
 WHEELHOUSE = "dependencies: {requirements: FILE, wheelhouse: wheels, index-url: URL}"
 """What a project file says for wheels that no index has, beside those of an index."""
@@ -18,7 +19,7 @@ _NOT_BUILT = "nothing is built from source, and a lock names wheels by name, ver
 
 _MAX_SEARCHED = 64 << 20
 
-_BUILD_MACHINES = re.compile(
+_BUILD_MACHINES = compile_later(
     r"feedstock_root|/conda-bld/|/croot/|/tmp/build/|/home/conda/|/home/task_|/home/builder/|/perseverance-python"
 )
 """Folders of the machines that build conda packages; `pip freeze` in a conda environment writes them."""
@@ -67,7 +68,7 @@ def named_wheel(head: str, folder: Path | None, foreign: bool) -> tuple[str, str
     return (f"{told} @ {url}{space}{marker}", url) if url else (head, "")
 
 
-_AT = re.compile(r"([A-Za-z0-9][\w.-]*\s*(?:\[[^\]]*\])?)\s*@\s*")
+_AT = compile_later(r"([A-Za-z0-9][\w.-]*\s*(?:\[[^\]]*\])?)\s*@\s*")
 """What stands before the place in NAME @ PLACE."""
 
 

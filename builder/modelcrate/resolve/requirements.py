@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelcrate.resolve.import_names import normalised
 from modelcrate_layers.errors import CrateError, SourceError, UserError, unreadable
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 from modelcrate_layers.named_file import open_named_file
+from modelcrate_layers.patterns import compile_later
 
 if TYPE_CHECKING:
     from modelcrate.resolve.locked import LockedPackages
@@ -39,10 +39,10 @@ _BOMS = (
 )
 """Marks at the begin of a file; UTF-32 comes before UTF-16, whose mark is a prefix of its own. PowerShell's `>` writes UTF-16."""
 
-_CODING = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
-_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+_CODING = compile_later(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_VARIABLE = compile_later(r"\$\{([A-Z0-9_]+)\}")
 _COMPARED = r" ?(?:[=!<>]=|[<>]) ?[0-9]{1,19}(?:\.[0-9]{1,19}){0,9}"
-_PLAIN = re.compile(rf"([A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?)(?:{_COMPARED}(?:,{_COMPARED})*)?")
+_PLAIN = compile_later(rf"([A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?)(?:{_COMPARED}(?:,{_COMPARED})*)?")
 """A package and plain versions. Nearly all lines are so; the grammar of all others (PEP 508) takes a while to import."""
 
 

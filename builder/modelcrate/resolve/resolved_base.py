@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modelcrate.images.image import ImageLayer
 from modelcrate_layers.content import Digest, Platform
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.kinds import LayerKind
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ layer's digest, so a layer is read once on a machine. Those of a registry's base
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from modelcrate.net.keyed_lock import KeyedLock
 from modelcrate_layers.content import canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.read_ahead import read_ahead
 from modelcrate_layers.records import read_record, write_record
 from modelcrate_layers.store import as_machine_error
@@ -40,7 +40,7 @@ MAX_FILES = 10_000
 MAX_HIDDEN = 10_000
 """How many whiteouts of a layer are kept."""
 
-_INTERESTING = re.compile(
+_INTERESTING = compile_later(
     r"(?:.+/)?bin/(?:python(?:3(?:\.[0-9]{1,2}t?)?)?|pypy3?(?:\.[0-9]{1,2})?)"  # interpreters, and the links to them
     r"|etc/alternatives/python3?"
     r"|(?:.+/)?include/python3\.[0-9]{1,2}/patchlevel\.h"
@@ -49,30 +49,30 @@ _INTERESTING = re.compile(
 )
 """Files whose place, or bytes, tell something."""
 
-_MODULE = re.compile(r"(?:.+/)?lib(?:64)?/python3\.[0-9]{1,2}/[A-Za-z_]\w*(?:/__init__)?\.pyc?")
+_MODULE = compile_later(r"(?:.+/)?lib(?:64)?/python3\.[0-9]{1,2}/[A-Za-z_]\w*(?:/__init__)?\.pyc?")
 """A top module of a standard library: its file, or that of its package."""
 
-_HINT = re.compile(rb"python|pypy|libc|ld-musl")
+_HINT = compile_later(rb"python|pypy|libc|ld-musl")
 """What stands in all of these paths, and in few others."""
 
-_FOLDER_LINK = re.compile(r"(?:usr/|usr/local/)?(?:s?bin|lib(?:64)?)|opt/[^/]+|usr/local|usr")
+_FOLDER_LINK = compile_later(r"(?:usr/|usr/local/)?(?:s?bin|lib(?:64)?)|opt/[^/]+|usr/local|usr")
 """Links in place of folders: a merged /usr, and an /opt/python that leads to one version."""
 
-_LOADER = re.compile(rb"/lib(?:64)?/(ld-[a-z0-9_.-]+\.so\.[0-9])\0")
+_LOADER = compile_later(rb"/lib(?:64)?/(ld-[a-z0-9_.-]+\.so\.[0-9])\0")
 _HEAD = 4096
 """The bytes of a program in which it names its loader (PT_INTERP)."""
 
 _VERSIONS = (
-    (re.compile(r".*musl.*"), re.compile(rb"\0(1\.[0-9]{1,2}\.[0-9]{1,2})[^\0]{0,20}\0")),
-    (re.compile(r"libc.*"), re.compile(rb"GNU C Library[^\n]{0,80}version (2\.[0-9]{1,2})")),
-    (re.compile(r"patchlevel\.h"), re.compile(rb'#define PY_VERSION\s+"(3\.[0-9]{1,2}\.[0-9a-z]{1,8})')),
+    (compile_later(r".*musl.*"), compile_later(rb"\0(1\.[0-9]{1,2}\.[0-9]{1,2})[^\0]{0,20}\0")),
+    (compile_later(r"libc.*"), compile_later(rb"GNU C Library[^\n]{0,80}version (2\.[0-9]{1,2})")),
+    (compile_later(r"patchlevel\.h"), compile_later(rb'#define PY_VERSION\s+"(3\.[0-9]{1,2}\.[0-9a-z]{1,8})')),
 )
 """How the bytes of a file tell its version, by the file's name. A program of Python's does not tell it; its header does."""
 
-_TOLD = re.compile(r"(?:ld-[a-z0-9_.-]+\.so\.[0-9])? (?:[0-9]{1,2}\.[0-9]{1,2}(?:\.[0-9a-z]{1,8})?)?")
+_TOLD = compile_later(r"(?:ld-[a-z0-9_.-]+\.so\.[0-9])? (?:[0-9]{1,2}\.[0-9]{1,2}(?:\.[0-9a-z]{1,8})?)?")
 """A loader and a version, as they are read, or nothing."""
 
-_UNCLEAN = re.compile(rb"(?:^|/)(?:/|\.\.?(?:/|$))")
+_UNCLEAN = compile_later(rb"(?:^|/)(?:/|\.\.?(?:/|$))")
 """An empty part of a path, or one of dots."""
 
 _OVERLAP = 256

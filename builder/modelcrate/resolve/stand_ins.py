@@ -13,8 +13,9 @@ from modelcrate.resolve.pylock import wheel_name
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.packages.checked import hash_file
 from modelcrate_layers.packages.wheel import MAX_TEXT
+from modelcrate_layers.patterns import compile_later
 
-_PAPERS = re.compile(r"[^/]+\.dist-info/(METADATA|WHEEL|RECORD)")
+_PAPERS = compile_later(r"[^/]+\.dist-info/(METADATA|WHEEL|RECORD)")
 _WHEEL = b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 

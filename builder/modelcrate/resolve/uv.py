@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,9 +18,10 @@ from modelcrate.net.config import HttpConfig
 from modelcrate.resolve.target import NoWheelError, Target
 from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, RegistryError, SourceError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
+from modelcrate_layers.patterns import compile_later
 
-_PASSED = re.compile(
+_PASSED = compile_later(
     r"HOME|PATH|TMPDIR|NETRC|SSL_CERT_FILE|SSL_CERT_DIR|SSL_CLIENT_CERT|(https?|all|no)_proxy"
     r"|UV_INDEX_\w+_(USERNAME|PASSWORD)"
     r"|UV_(CUDA_DRIVER_VERSION|AMD_GPU_ARCHITECTURE|HTTP_\w+|NATIVE_TLS|SYSTEM_CERTS|INSECURE_HOST|KEYRING_PROVIDER|CONCURRENT_\w+)",
@@ -456,7 +456,7 @@ def _buildable(text: str) -> str:
     return text if "==" in text else _name(text)
 
 
-_REFUSED = re.compile(
+_REFUSED = compile_later(
     r"index URL \((\S+)\) could not be queried [^(]*\((4\d\d) ([\w ]+)\)"
     r"|An index \((\S+)\) returned an? (40[13]) ([\w ]+) error"
 )

@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
@@ -26,6 +25,7 @@ from modelcrate.resolve.uv import Index, Uv, for_exact_versions
 from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.content import canonical_json, parse_json
 from modelcrate_layers.errors import CrateError, LockedError, RegistryError, UserError
+from modelcrate_layers.frozen import replace
 from modelcrate_layers.layer_cache import settled
 from modelcrate_layers.packages.wheel import Wheel
 from modelcrate_layers.packages.wheel import read as read_wheel

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -28,7 +27,7 @@ from modelcrate.resolve.target import Target
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Digest, Platform
 from modelcrate_layers.errors import CrateError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 from modelcrate_layers.kinds import DependencyKind
 from modelcrate_layers.kinds.conda import conda_layers
 from modelcrate_layers.kinds.debian import DebianLayer

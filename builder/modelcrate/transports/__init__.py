@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import re
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.patterns import compile_later
 
 if TYPE_CHECKING:
     from modelcrate.transports.output import Output
@@ -32,7 +32,7 @@ PLACE = "HOST/REPOSITORY[:TAG]"
 _MADE = ("dockerfile", *NESTED)
 """Outputs of `export`: they write something else than the image as it is."""
 
-_PORT = re.compile(r"[0-9]{1,5}/")
+_PORT = compile_later(r"[0-9]{1,5}/")
 
 
 @cache

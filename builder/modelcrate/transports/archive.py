@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from modelcrate.transports import NESTED
 from modelcrate_layers.atomic import incoming, write_all
 from modelcrate_layers.content import MAX_JSON, Blob, Descriptor, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError, MachineError, SourceError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.named_file import open_named_file
 from modelcrate_layers.store import LAYOUT_VERSION, REF_NAME, FileBlob, as_machine_error
 from modelcrate_layers.tar import codec as codecs

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 from modelcrate.config import Config
 from modelcrate.events import Emit, ignore_event
+from modelcrate_layers.frozen import replace
 
 if TYPE_CHECKING:
     from modelcrate.home.result_cache import ResultCache

@@ -10,7 +10,6 @@ import json
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
 from typing import Any
 from urllib.parse import quote
 
@@ -21,7 +20,7 @@ from modelcrate.transports.connections import Connections
 from modelcrate.transports.docker_archive import archive_of
 from modelcrate.transports.output import Delivered
 from modelcrate_layers.errors import MachineError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.host import find_program
 from modelcrate_layers.tar import writer
 from modelcrate_layers.tar.tree import Entry

@@ -8,7 +8,6 @@ are those of Docker 25 (moby's save), which containerd's importer reads as well.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
 from pathlib import Path
 
 from modelcrate.events import Emit
@@ -34,7 +33,7 @@ from modelcrate_layers.content import (
 )
 from modelcrate_layers.content import Literal as LiteralBlob
 from modelcrate_layers.errors import IntegrityError, SourceError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 from modelcrate_layers.read_ahead import read_ahead
 from modelcrate_layers.store import FileBlob
 from modelcrate_layers.tar import codec as codecs

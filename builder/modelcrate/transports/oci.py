@@ -9,7 +9,6 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.config import Config
@@ -35,7 +34,7 @@ from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType
 from modelcrate_layers.errors import IntegrityError, SourceError, UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 from modelcrate_layers.store import REF_NAME, Adding, FileBlob, Layout
 from modelcrate_layers.tar.recipe import Layer, Measuring
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import field
 from typing import Protocol, runtime_checkable
 
 from modelcrate.events import Emit
 from modelcrate.images.image import Deliverable
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Digest
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

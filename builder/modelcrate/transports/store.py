@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from modelcrate.config import Config
@@ -18,12 +17,13 @@ from modelcrate.transports.output import Delivered
 from modelcrate_layers.content import Descriptor, MediaType
 from modelcrate_layers.errors import CrateError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.store import REF_NAME, Layout
 
 KIND = "store"
 EXAMPLE = "NAME[:TAG]"
 
-_HEX = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
+_HEX = compile_later(r"(?:sha256:)?([0-9a-f]{6,64})")
 
 
 def parse(target: str) -> StoreOutput:

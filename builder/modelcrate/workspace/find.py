@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
 
 from modelcrate.workspace.backend import WorkspaceBackend, format_tag, parse_tag
 from modelcrate.workspace.deleting import is_tombstone
@@ -11,7 +10,7 @@ from modelcrate.workspace.manifest import decode, read_config_descriptor
 from modelcrate.workspace.record import ModelRecord, check_name
 from modelcrate_layers.content import Descriptor, verified
 from modelcrate_layers.errors import IntegrityError, SourceError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.kinds.ready import ReadyLayer
 
 MAX_CONFIG = 4 << 20

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from modelcrate.workspace.backend import REPOSITORY, VersionExists
 from modelcrate_layers.atomic import file_lock
 from modelcrate_layers.content import Blob, Descriptor, Digest, Literal
 from modelcrate_layers.errors import placed
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 from modelcrate_layers.store import REF_NAME, FileBlob, Layout, as_machine_error
 
 _LOCKS = ".locks"

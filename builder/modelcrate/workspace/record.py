@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import field, replace
 from datetime import datetime
 from typing import Self
 
 from modelcrate_layers.content import Digest, parse_natural
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.tar.recipe import Layer
 
 FRAMEWORKS = ("Custom", "TensorFlow", "ScikitLearn", "Onnx", "TfKeras", "PyTorch", "Multi")
@@ -20,7 +19,7 @@ MAX_VERSION = 999_999_999
 MAX_TEXT = 1 << 16
 """Characters of all tags, or of all properties: they are part of a manifest, and registries accept manifests up to 4 MiB."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+_NAME = compile_later(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds import LayerKind, Materials
 from modelcrate_layers.packages.conflicts import Owned
 from modelcrate_layers.packages.pinned import Deb, Package
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.tar import recipe, writer
 from modelcrate_layers.tar.sources import Bytes, FileRange, Source, ZipMember
 from modelcrate_layers.tar.tree import Entry, Kind, Tree, file
@@ -48,7 +49,7 @@ _PLACES: Mapping[str, bytes] = {
 }
 """Where modules are that Python imports, by the role of their layer."""
 
-_LEFT_OUT = re.compile(
+_LEFT_OUT = compile_later(
     rb"(.*/)?tests?/.*"
     rb"|usr/lib/python[0-9.]+/(idlelib|lib2to3|turtledemo|ensurepip|pydoc_data)/.*"
     rb"|.*/site-packages/(docs?|examples?|benchmarks?)/.*",  # several packages may own files there (`conflicts`)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-
 from modelcrate_layers.content import Digest
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.kinds import Materials, file_inputs
 from modelcrate_layers.kinds.model import ROOT
 from modelcrate_layers.tar import recipe

@@ -8,10 +8,9 @@ hard links to them where Azure's scripts look. A registry keeps whole layers, so
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import field
 
 from modelcrate_layers.content import Digest
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.kinds import Materials, file_inputs
 from modelcrate_layers.tar import recipe
 from modelcrate_layers.tar.listing import Listing

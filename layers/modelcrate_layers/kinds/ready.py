@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-
 from modelcrate_layers.content import Blob, Digest
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.kinds import Materials
 from modelcrate_layers.tar.recipe import Layer
 from modelcrate_layers.tar.tree import Tree

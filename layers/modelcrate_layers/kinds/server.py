@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field
 from functools import lru_cache
 
 from modelcrate_layers.content import Digest
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.kinds import Materials
 from modelcrate_layers.packages.venv import PREFIX
 from modelcrate_layers.tar import recipe, writer

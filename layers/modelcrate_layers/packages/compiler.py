@@ -27,6 +27,7 @@ from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.packages import compile_worker as worker
 from modelcrate_layers.packages import deb as debs
 from modelcrate_layers.packages.pinned import Deb
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.store import as_machine_error
 from modelcrate_layers.tar.reader import MemberKind
 from modelcrate_layers.tar.sources import Source, read
@@ -52,16 +53,16 @@ _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _BUSY = BoundedSemaphore(os.cpu_count() or 1)
 """Compilers of this process that run at once: one a processor."""
 
-_LIBRARIES = re.compile(rb"(?:usr/)?lib/[^/]+-linux-gnu/(?:ld|lib(?:c|m|z|expat|dl|util|pthread))[-.][^/]*")
+_LIBRARIES = compile_later(rb"(?:usr/)?lib/[^/]+-linux-gnu/(?:ld|lib(?:c|m|z|expat|dl|util|pthread))[-.][^/]*")
 _MODULES = r"usr/lib/python{}/(?:(?:__future__|abc|codecs|io|os)\.py|encodings/[^/]+\.py|lib-dynload/_(?:codecs|multibyte)[^/]+\.so)"
 
-_IMAGINARY = re.compile(rb"\d\.?[jJ](?!\w)")
-_TOKEN = re.compile(rb"[\w.]+\Z")
-_EXPONENT = re.compile(rb"[\d.][eE][-+]\Z")
-_WHOLE = re.compile(rb"[ \t]*\d+(?![\w.])")
-_PARENTHESES = re.compile(rb"\((?:[^A-Za-z_\"'\[\]{}]|(?<=[\d.])[eEjJxXoObB_][\da-fA-F_]*)*\)\Z")
-_COMMENT = re.compile(rb"#[^\n]*")
-_NO_NUMBER = re.compile(rb"[A-Za-z_]{2}[\s)]*\Z|[^\w.][A-Za-z_][\s)]*\Z")
+_IMAGINARY = compile_later(rb"\d\.?[jJ](?!\w)")
+_TOKEN = compile_later(rb"[\w.]+\Z")
+_EXPONENT = compile_later(rb"[\d.][eE][-+]\Z")
+_WHOLE = compile_later(rb"[ \t]*\d+(?![\w.])")
+_PARENTHESES = compile_later(rb"\((?:[^A-Za-z_\"'\[\]{}]|(?<=[\d.])[eEjJxXoObB_][\da-fA-F_]*)*\)\Z")
+_COMMENT = compile_later(rb"#[^\n]*")
+_NO_NUMBER = compile_later(rb"[A-Za-z_]{2}[\s)]*\Z|[^\w.][A-Za-z_][\s)]*\Z")
 _WINDOW = 1024
 """Bytes before a power in which its number begins."""
 

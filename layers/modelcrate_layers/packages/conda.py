@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from modelcrate_layers.content import CHUNK, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, unreadable
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.packages import checked, deb
 from modelcrate_layers.packages.deb import Item
 from modelcrate_layers.packages.pinned import CondaPackage

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.tar.sources import ZipMember, sha256
 from modelcrate_layers.tar.tree import Entry, Kind, show
 
@@ -24,7 +25,7 @@ Packages count in the order of their layers, those of one layer by name.
 ENVIRONMENT = "the environment itself"
 """The owner of files that no package may replace."""
 
-_UNUSED = re.compile(
+_UNUSED = compile_later(
     rb".*/site-packages/(?:(?:tests?|docs?|examples?|benchmarks?)/.*"
     rb"|(?:readme|licen[cs]e|copying|notice|authors|changes|changelog|history)(?:[._-][^/]*)?(?<!\.py))",
     re.IGNORECASE | re.DOTALL,

@@ -7,7 +7,6 @@ stream can't be entered in the middle, and a member is a range of that file.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
@@ -17,6 +16,7 @@ from modelcrate_layers.errors import IntegrityError, unreadable
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.packages import checked
 from modelcrate_layers.packages.pinned import Package
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.reader import Member, MemberKind, read_tar
 from modelcrate_layers.tar.sources import FileRange, Stamp
@@ -30,9 +30,9 @@ MAX_CONTROL = 16 << 20
 
 _MAX_PARTS = 16
 _AR, _AR_HEAD, _AR_END = b"!<arch>\n", 60, b"`\n"
-_SIZE = re.compile(rb"([0-9]{1,10}) *")
+_SIZE = compile_later(rb"([0-9]{1,10}) *")
 _SUFFIXES = ("", ".gz", ".xz", ".zst")
-_FIELD = re.compile(r"([!-9;-~]+):[ \t]*(.*)")
+_FIELD = compile_later(r"([!-9;-~]+):[ \t]*(.*)")
 
 
 @dataclass(frozen=True, slots=True)

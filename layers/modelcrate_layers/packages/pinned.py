@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from os import PathLike
 from pathlib import Path
 from typing import Protocol
@@ -10,10 +9,11 @@ from typing import Protocol
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
 CONDA_ENDINGS = (".conda", ".tar.bz2")
 
-_WORD = re.compile(r"[A-Za-z0-9_.+!~-]{1,200}")
+_WORD = compile_later(r"[A-Za-z0-9_.+!~-]{1,200}")
 
 
 class Package(Protocol):

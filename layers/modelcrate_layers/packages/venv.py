@@ -10,11 +10,12 @@ import re
 
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
 PREFIX = "/opt/modelcrate"
 """A folder that no distribution uses (FHS 3.0, 3.13: /opt/<provider>), so that a layer replaces nothing of a base."""
 
-_PREFIX = re.compile(r"(/[A-Za-z0-9_][A-Za-z0-9._+-]*)+")
+_PREFIX = compile_later(r"(/[A-Za-z0-9_][A-Za-z0-9._+-]*)+")
 _MAX_PREFIX = 100
 """Linux cuts a shebang line at 127 bytes on old kernels; `/bin/python3.99` and `#!` have to fit too."""
 

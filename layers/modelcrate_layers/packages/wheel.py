@@ -11,12 +11,12 @@ import re
 import stat
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
 from typing import TYPE_CHECKING
 
 from modelcrate_layers.content import Digest
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, unreadable
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.tar import sources
 from modelcrate_layers.tar.sources import DEFLATED, STORED, FileRange, Stamp, ZipMember, check_stamp
 from modelcrate_layers.tar.tree import MAX_PATH, show
@@ -275,7 +275,7 @@ def _source(wheel: Wheel, stamp: Stamp, info: zipfile.ZipInfo, hashed: str = "")
     )
 
 
-_VERSION = re.compile(
+_VERSION = compile_later(
     r"v?(?:(?P<epoch>[0-9]+)!)?(?P<release>[0-9]+(?:\.[0-9]+)*)"
     r"(?:[-_.]?(?P<pre>alpha|a|beta|b|preview|pre|c|rc)[-_.]?(?P<pre_number>[0-9]*))?"
     r"(?:-(?P<post_number>[0-9]+)|[-_.]?(?P<post>post|rev|r)[-_.]?(?P<post_numbered>[0-9]*))?"

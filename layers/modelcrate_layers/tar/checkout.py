@@ -11,16 +11,16 @@ import re
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import field
 
 from modelcrate_layers.errors import SourceError, unreadable
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.host import find_program
+from modelcrate_layers.patterns import compile_later
 
 SECONDS = 60.0
 """How long Git may take."""
 
-_LINE = re.compile(r"([0-7]{6}) [0-9a-f]{40,64} [0-3]\ti/(\S*) +w/(\S*) +attr/[^\t]*\t(.+)", re.DOTALL)
+_LINE = compile_later(r"([0-7]{6}) [0-9a-f]{40,64} [0-3]\ti/(\S*) +w/(\S*) +attr/[^\t]*\t(.+)", re.DOTALL)
 _PROGRAM, _LINK = "100755", "120000"
 _LONGEST_LINK = 4095
 

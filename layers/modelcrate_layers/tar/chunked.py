@@ -28,6 +28,7 @@ from struct import Struct
 from typing import Any, NamedTuple
 
 from modelcrate_layers.content import CHUNK, Digest, canonical_json
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.tar import codec, writer
 from modelcrate_layers.tar.crc64 import crc64
 from modelcrate_layers.tar.table import describe
@@ -36,7 +37,7 @@ from modelcrate_layers.tar.tree import Entry, Tree
 LEAST, MOST = 1 << 20, 1 << 22
 """Bytes of a chunk."""
 
-MARK = re.compile(rb"\x5a.\xa5", re.DOTALL)
+MARK = compile_later(rb"\x5a.\xa5", re.DOTALL)
 """Behind which a chunk may end. The bytes between its two are those of one kind in numbers of 16 and 32 bits, where all 256 values are likely."""
 
 _SKIPPED = Struct("<4sI")

@@ -6,16 +6,16 @@ proven by an end of ours behind it: a decompressor that takes it for the end of 
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterator
 
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
 HEAD = 10
 """Bytes in which the beginning of a block is, the lengths of its first code included."""
 
-_BEGINNINGS = re.compile(
+_BEGINNINGS = compile_later(
     b"(?=[%b][%b])"
     % (
         b"".join(b"\\x%02x" % (4 | codes << 3) for codes in range(30)),

@@ -15,7 +15,6 @@ import io
 import posixpath
 import re
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import field
 from enum import Enum
 from functools import lru_cache
 from types import MappingProxyType
@@ -23,7 +22,8 @@ from typing import BinaryIO
 
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.tar.checksum import byte_sum
 
 BLOCK = 512
@@ -32,10 +32,10 @@ BLOCK = 512
 _ZEROS = bytes(BLOCK)
 _MAX_LINKS = 40
 """Links in a chain that are followed: Linux's own limit."""
-_OCTAL = re.compile(rb"[ \0]*([0-7]*)(?:[ \0].*)?", re.DOTALL)
+_OCTAL = compile_later(rb"[ \0]*([0-7]*)(?:[ \0].*)?", re.DOTALL)
 """Blanks and NULs before a number are passed over, as Go and GNU tar do: who read a size behind a NUL as nothing would find members in a file."""
-_DECIMAL = re.compile(rb"0*[0-9]{1,19}")
-_SECONDS = re.compile(rb"(-?)0*([0-9]{1,18})(?:\.([0-9]{0,30}))?")
+_DECIMAL = compile_later(rb"0*[0-9]{1,19}")
+_SECONDS = compile_later(rb"(-?)0*([0-9]{1,18})(?:\.([0-9]{0,30}))?")
 _XATTR = b"SCHILY.xattr."
 _NONE: Mapping[str, bytes] = MappingProxyType({})
 _NO_RECORDS: Mapping[bytes, bytes] = MappingProxyType({})

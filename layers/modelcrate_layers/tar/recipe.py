@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import field
 from functools import partial
 from operator import itemgetter
 from struct import Struct
@@ -17,7 +16,7 @@ from typing import Any, Self
 
 from modelcrate_layers.content import Descriptor, Digest, canonical_json, verified
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar import splice, writer
 from modelcrate_layers.tar.codec import ESTARGZ, SPLICED, Codec

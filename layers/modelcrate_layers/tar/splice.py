@@ -20,9 +20,9 @@ The row is made from a tree. Nothing is inflated for it, so that the streams are
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.tar import codec, writer
 from modelcrate_layers.tar.codec import FRAME_HEAD, FRAME_TAIL, STORED, frame_tail, gather
 from modelcrate_layers.tar.sources import Source, ZipMember
@@ -134,7 +134,7 @@ def _run(zeros: int) -> tuple[int, int]:
     return bits, 8 + size + extra + 5  # five zeros: distance 1
 
 
-_ZEROS = re.compile(rb"\0{4,259}")
+_ZEROS = compile_later(rb"\0{4,259}")
 _CODES = bytes(_reversed(0b00110000 + byte, 8) if byte < 144 else 0 for byte in range(256))
 """The codes of literals below 144: each has eight bits."""
 _RUNS = {zeros: _run(zeros) for zeros in range(4, 260)}

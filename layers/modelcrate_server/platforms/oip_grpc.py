@@ -7,7 +7,6 @@ request (see `grpc_server`, which brings the requests). It takes grpcio in the i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from .. import VERSION
 from ..grpc_messages import infer_request, infer_response, model_metadata, model_named, server_metadata, yes
@@ -71,4 +70,4 @@ def _routes(environ: Mapping[str, str]) -> Sequence[Route]:
     return [*oip.PLATFORM.routes(environ), *own]
 
 
-PLATFORM = replace(oip.PLATFORM, name="oip-grpc", routes=_routes, grpc_port=8081, packages=("grpcio",))
+PLATFORM = oip.PLATFORM._replace(name="oip-grpc", routes=_routes, grpc_port=8081, packages=("grpcio",))

@@ -7,14 +7,15 @@ import copy
 import dataclasses
 import inspect
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import field
 from typing import Any, ClassVar
 
 import pytest
 
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import FEW, dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +73,42 @@ MAKES: list[Callable[[Any], Any]] = [
 
 @pytest.mark.parametrize("make", MAKES)
 def test_it_has_the_fields_and_the_text_of_the_standard_one(make: Callable[[Any], Any]) -> None:
-    ours, theirs = make(Quick), make(standard(Quick))
-    assert dataclasses.asdict(ours) == dataclasses.asdict(theirs)
-    assert repr(ours) == repr(theirs)
+    theirs = make(standard(Quick))
+    for ours in [make(Quick) for _ in range(FEW + 2)]:  # the first are made in another way than the others
+        assert dataclasses.asdict(ours) == dataclasses.asdict(theirs)
+        assert repr(ours) == repr(theirs)
     assert Quick.__match_args__ == type(theirs).__match_args__
 
 
-@pytest.mark.parametrize("words", [(), ("a", 1, [], "", {}, 6)])
-def test_wrong_arguments_are_refused_in_the_same_words(words: tuple[Any, ...]) -> None:
+WRONG: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+    ((), {}),
+    (("a", 1, [], "", {}, 6), {}),
+    (("a",), {"name": "b"}),
+    (("a",), {"nme": "b"}),
+    ((), {"size": 1}),
+]
+
+
+@pytest.mark.parametrize("made_before", [0, FEW + 1])
+@pytest.mark.parametrize(("words", "named"), WRONG)
+def test_wrong_arguments_are_refused_in_the_same_words(
+    words: tuple[Any, ...], named: dict[str, Any], made_before: int
+) -> None:
+    @dataclass(frozen=True, slots=True)
+    class Fresh:
+        name: str
+        size: int = 3
+        seen: list[int] = field(default_factory=list)
+        told: str = ""
+        more: dict[str, int] = field(default_factory=dict)
+
+    for _ in range(made_before):
+        Fresh("a")
     said = []
-    for cls in (Quick, standard(Quick)):
+    for cls in (Fresh, standard(Fresh)):
         with pytest.raises(TypeError) as fault:
-            cls(*words)
-        said.append(str(fault.value).replace("Quick.", ""))
+            cls(*words, **named)
+        said.append(str(fault.value).replace(f"{cls.__qualname__}.", ""))
     assert said[0] == said[1]
 
 
@@ -120,7 +144,11 @@ def test_it_can_not_be_changed_and_has_no_room_for_more() -> None:
 
 def test_it_is_replaced_copied_and_pickled() -> None:
     value = Quick("a", 7, [1], "told", {"b": 2})
-    assert dataclasses.replace(value, size=8) == Quick("a", 8, [1], "told", {"b": 2})
+    for change in (dataclasses.replace, replace):
+        assert change(value, size=8) == Quick("a", 8, [1], "told", {"b": 2})
+        with pytest.raises(TypeError, match="other"):
+            change(value, other=8)
+    assert replace(standard(Quick)("a"), size=8).size == 8
     for other in (copy.copy(value), copy.deepcopy(value), pickle.loads(pickle.dumps(value))):
         assert dataclasses.asdict(other) == dataclasses.asdict(value)
     assert copy.deepcopy(value).seen is not value.seen
@@ -143,7 +171,7 @@ def test_it_has_an_order_where_one_is_asked_for() -> None:
         max(Ordered(1), (1, 0))  # type: ignore[type-var]
 
 
-def test_nothing_is_compiled_before_there_is_an_instance(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_compiled_before_there_are_many_instances(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[str] = []
     execute = exec
 
@@ -159,6 +187,7 @@ def test_nothing_is_compiled_before_there_is_an_instance(monkeypatch: pytest.Mon
 
         size: int
 
+    assert [New(each).size for each in range(FEW)] == list(range(FEW))
     assert compiled == []
     assert [New(3).size, New(4).size] == [3, 4]
     assert sum("def __init__(self" in each for each in compiled) == 1
@@ -219,3 +248,38 @@ def test_threads_that_ask_for_the_fields_first_get_the_same() -> None:
         assert all(each == found[0] for each in found)
         assert Asked("a").seen == []
         assert type(vars(Asked)["__dataclass_fields__"]) is dict, "what was made late is no longer looked for"
+
+
+@dataclass(slots=True)
+class Counted:
+    """Changes."""
+
+    name: str
+    count: int = 0
+
+
+def test_one_that_is_not_frozen_changes_and_has_no_hash() -> None:
+    one = Counted("a")
+    one.count += 1
+    assert one == Counted("a", 1) != Counted("a")
+    assert repr(one) == "Counted(name='a', count=1)"
+    assert pickle.loads(pickle.dumps(one)) == one
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(one)
+    with pytest.raises(AttributeError):
+        setattr(one, "other", 1)  # noqa: B010 - a type checker minds the plain way
+
+
+def test_a_field_of_the_standard_library_is_not_taken_for_a_default() -> None:
+    with pytest.raises(TypeError, match="seen"):
+
+        @dataclass(frozen=True, slots=True)
+        class Mixed:
+            seen: list[int] = dataclasses.field(default_factory=list)
+
+
+def test_the_standard_library_is_not_asked_before_somebody_needs_it() -> None:
+    code = "import sys; from modelcrate_layers.frozen import dataclass; import modelcrate_layers.content; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert "modelcrate_layers.content" in loaded
+    assert not {"dataclasses", "inspect", "ast"} & set(loaded)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,7 +65,7 @@ def test_a_contract_that_there_is_not_is_named() -> None:
 
 def test_a_mounted_model_is_taken_where_there_is_one(tmp_path: Path) -> None:
     (platform,) = (
-        replace(each, model_folder=str(tmp_path / "model")) for each in chosen({"MODELCRATE_CONTRACTS": "oip"})
+        each._replace(model_folder=str(tmp_path / "model")) for each in chosen({"MODELCRATE_CONTRACTS": "oip"})
     )
     assert mounted_model([platform]) == ""
     (tmp_path / "model").mkdir()

@@ -8,12 +8,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
-from dataclasses import field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from modelcrate.modelfiles.pickle.findings import StatedVersion
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 
 if TYPE_CHECKING:
     from modelcrate.modelfiles.framework_files import ModelFiles

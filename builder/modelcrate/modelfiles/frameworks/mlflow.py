@@ -11,6 +11,7 @@ from modelcrate.modelfiles.frameworks import FrameworkModel
 from modelcrate.modelfiles.mlmodel import FILE_NAME, Column, MLmodel, Tensor, parse_mlmodel
 from modelcrate.modelfiles.pickle.findings import StatedVersion
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.patterns import compile_later
 
 NAME = "MLflow"
 IDENTIFIED_BY = "an MLflow folder (MLmodel)"
@@ -20,7 +21,7 @@ FLAVORS = ("python_function", "sklearn")
 """What can be served; with both, python_function is, as MLflow's own server does."""
 
 REQUIREMENTS = "requirements.txt"
-_MLFLOW = re.compile(r"mlflow(?:\[[^\]]*\])?(?![\w-])\s*(.*)")
+_MLFLOW = compile_later(r"mlflow(?:\[[^\]]*\])?(?![\w-])\s*(.*)")
 
 
 def find(files: ModelFiles) -> tuple[str, ...]:

@@ -12,13 +12,14 @@ from modelcrate.modelfiles.frameworks import FrameworkModel
 from modelcrate.modelfiles.pickle.findings import StatedVersion
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import IntegrityError, UserError
+from modelcrate_layers.patterns import compile_later
 
 NAME = "Transformers"
 IDENTIFIED_BY = "a Transformers folder (config.json with .safetensors)"
 TEMPLATE = "transformers_model.py"
 
 CONFIG = "config.json"
-_RELEASE = re.compile(r"[0-9]{1,3}\.[0-9]{1,4}\.[0-9]{1,4}")
+_RELEASE = compile_later(r"[0-9]{1,3}\.[0-9]{1,4}\.[0-9]{1,4}")
 _TOKENIZERS = frozenset(
     {"tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model"}
 )

@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 
 from modelcrate.modelfiles.pickle.findings import MadeDict, MadeObject, NamedObject, is_named
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.patterns import compile_later
 
-_KIND = re.compile(r"b1|[iu][1248]|f(?:2|4|8|16)|c(?:8|16|32)|[mM]8|[SUV][0-9]{1,9}|O8")
+_KIND = compile_later(r"b1|[iu][1248]|f(?:2|4|8|16)|c(?:8|16|32)|[mM]8|[SUV][0-9]{1,9}|O8")
 """The kinds that numpy gives as the first argument of `dtype` when it pickles one: a letter and the item's bytes."""
 
-_NPY_KIND = re.compile(rf"[<>|=]?(?:{_KIND.pattern})|[<>|=]?O|[<>|=]?\?|[<>]?[mM]8\[[0-9a-zA-Z/]{{1,20}}\]")
+_NPY_KIND = compile_later(rf"[<>|=]?(?:{_KIND.pattern})|[<>|=]?O|[<>|=]?\?|[<>]?[mM]8\[[0-9a-zA-Z/]{{1,20}}\]")
 """The same with the byte order that the header of an npy file has."""
 
 _HAS_OBJECTS = 1

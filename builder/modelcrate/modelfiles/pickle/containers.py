@@ -13,7 +13,6 @@ import struct
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import BinaryIO, TypeAlias, cast
 
 from modelcrate.modelfiles.beginnings import (
@@ -56,7 +55,7 @@ from modelcrate.modelfiles.pickle.windows import (
 from modelcrate.modelfiles.pickle.zip_places import descriptor_bytes, ends_at_its_end, is_in_a_member, uncovered
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.reader import list_tar
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import field
 from enum import IntEnum
 
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 
 COMPUTED = "?"
 """Stands for a name that is not a literal text: the file hides what it calls."""

@@ -6,7 +6,6 @@ Stack, marks and memo are followed as Python's own machine follows them, because
 from __future__ import annotations
 
 import _compat_pickle
-from dataclasses import replace
 
 from modelcrate.modelfiles.byte_reader import ByteReader, LimitError
 from modelcrate.modelfiles.pickle.arrays import hides_objects, joblib_array_bytes
@@ -27,6 +26,7 @@ from modelcrate.modelfiles.pickle.names import allowed
 from modelcrate.modelfiles.pickle.opcodes import ARGUMENTS, OPAQUE, OPAQUE_TEXT
 from modelcrate.modelfiles.pickle.vm import MARK, OPCODE_ACTIONS
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.frozen import replace
 
 MAX_STACK = 1 << 20
 MAX_MEMO = 1 << 23

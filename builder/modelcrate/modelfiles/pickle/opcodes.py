@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from modelcrate.modelfiles.byte_reader import ByteReader, LimitError
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.patterns import compile_later
 
 MAX_TEXT = 4096
 """Longer texts are passed over: a module, a name or a dtype is never that long."""
@@ -18,7 +19,7 @@ MAX_TEXT = 4096
 MAX_DIGITS = 4300
 """Digits of a number in text form; Python since 3.11 refuses more."""
 
-_ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|[0-7]{1,3}|.)", re.DOTALL)
+_ESCAPE = compile_later(rb"\\(x[0-9a-fA-F]{2}|[0-7]{1,3}|.)", re.DOTALL)
 _ESCAPED = {
     b"\\": b"\\",
     b"'": b"'",

@@ -22,6 +22,7 @@ from modelcrate.modelfiles.pickle.containers import Found
 from modelcrate.modelfiles.pickle.findings import COMPUTED, NamedObject, StatedVersion, Use
 from modelcrate.modelfiles.pickle.pickled_value import PickledValue, describe
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +69,25 @@ FRAMEWORKS = (
 )
 """Packages that the list covers; the first that a pickle names is its framework. What the list doesn't have of them is refused."""
 
-NEVER = re.compile(
+NEVER = compile_later(
     r"(^|\.)(tests?|testing|_testing|conftest|externals|datasets|f2py|distutils|hub|callback|_callback)(\.|$)"
     r"|^torch\.(package|utils\.cpp_extension)(\.|$)|^scipy\.stats\._(continuous|discrete)_distns$|^statsmodels\.(base\.data|formula)|^pandas\.core\.computation"
 )
 """Parts of those packages that are tools of their developers, or that evaluate text while a pickle is loaded."""
 
-NATIVE = re.compile(
+NATIVE = compile_later(
     r"xgboost\.core\.(\w*DMatrix|DataIter|_RefMixIn)|lightgbm\.basic\.(Dataset|_InnerPredictor|_TempFile|Sequence|_ConfigAliases|_DummyLogger)"
     r"|catboost\.core\.(Pool|BatchMetricCalcer|_\w+(?:Stack|Wrapper))"
 )
 """Classes that hand a handle out of their state to a library in C, which frees it when they are gone. No model has one in its pickle."""
 
-_UNCHECKED = re.compile(
+_UNCHECKED = compile_later(
     r"pyarrow\.lib\._restore_array"
     r"|statsmodels\.tsa\.statespace\._(initialization|representation|kalman_filter|kalman_smoother|simulation_smoother)\.[sdcz][A-Z]\w+"
 )
 """Compiled code that pickles of honest models call, and that believes what they say of sizes and places. It is unknown, and not refused."""
 
-_MODEL_PARTS = re.compile(
+_MODEL_PARTS = compile_later(
     r"(sklearn|xgboost|lightgbm|catboost|statsmodels|torch\.nn\.modules|torch\.optim|torchvision\.models|pandas\.core"
     r"|scipy\.(sparse|interpolate|spatial))(\.|$)"
 )

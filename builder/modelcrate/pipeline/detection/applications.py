@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
 from pathlib import Path
 
 from modelcrate.pipeline.detection.detect_sources import module_at
 from modelcrate.pipeline.detection.entry_candidates import Script
 from modelcrate.project.values import Command
 from modelcrate.resolve.import_names import DISTRIBUTIONS, proposal
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.modelfiles.formats import HEAD_BYTES, Recognised, recognise_folder
@@ -37,6 +36,8 @@ from modelcrate.pipeline.start_check.loaded_paths import added_folders, loaded_b
 from modelcrate.project.pages import page
 from modelcrate.project.values import FILE_NAME, Dependencies, Entry, Model, Project, project_name
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import replace
+from modelcrate_layers.patterns import compile_later
 
 PYTHONS = ("3.11", "3.13", "3.12", "3.10", "3.14", "3.9")
 """Which Python is taken where several are allowed: those of the Debian releases first."""
@@ -44,7 +45,7 @@ PYTHONS = ("3.11", "3.13", "3.12", "3.10", "3.14", "3.9")
 OTHER_TOOLS = ("cog.yaml", "bentofile.yaml", "Kitfile", "Modelfile")
 """Configurations of other tools that are known by their names: `init --from` reads them, and nothing else here."""
 
-_AZURES = re.compile(r"(?P<v1>.*infer.*\.(json|ya?ml))|.*\.ya?ml", re.IGNORECASE)
+_AZURES = compile_later(r"(?P<v1>.*infer.*\.(json|ya?ml))|.*\.ya?ml", re.IGNORECASE)
 _V1, _V2 = b"entryScript", b"OnlineDeployment.schema.json"
 """What says that a file is Azure's, by any name and in any folder: a key of the CLI v1's, and the schema of a deployment of the CLI v2."""
 

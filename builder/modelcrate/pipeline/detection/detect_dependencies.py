@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.pipeline.detection.detect_files import Finding
@@ -15,6 +14,8 @@ from modelcrate.resolve.declared import format_of
 from modelcrate.resolve.declared.pyproject import declares
 from modelcrate.resolve.declared.toml_files import read_toml
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import replace
+from modelcrate_layers.patterns import compile_later
 
 _ORDER = (
     ("pylock.toml", "a lock pins everything"),
@@ -43,11 +44,11 @@ _COMPANIONS = {
 }
 """What each lock was made from, so that it is no second opinion."""
 
-_LIKE_REQUIREMENTS = re.compile(r"(requirements|reqs|constraints)[-_.].*\.(txt|in)|requirements\.in|reqs\.txt")
-_ASIDE = re.compile(r"docs?|dev|ci|examples?|notebooks?|train(ing)?|benchmarks?|tools|scripts", re.IGNORECASE)
+_LIKE_REQUIREMENTS = compile_later(r"(requirements|reqs|constraints)[-_.].*\.(txt|in)|requirements\.in|reqs\.txt")
+_ASIDE = compile_later(r"docs?|dev|ci|examples?|notebooks?|train(ing)?|benchmarks?|tools|scripts", re.IGNORECASE)
 """Folders whose dependencies are not those of the image."""
 
-_DEVELOPMENT = re.compile(r".*(dev|test|doc|lint|ci|constraint).*", re.IGNORECASE)
+_DEVELOPMENT = compile_later(r".*(dev|test|doc|lint|ci|constraint).*", re.IGNORECASE)
 
 
 def find_dependencies(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,16 +24,18 @@ from modelcrate.pipeline.start_check.loaders import MODELS_FOLDER
 from modelcrate.pipeline.start_check.script_names import MODEL_DIR
 from modelcrate.project.values import FILE_NAME, Model, RegisteredModel, model_name
 from modelcrate_layers.errors import SourceError, UserError
+from modelcrate_layers.frozen import replace
+from modelcrate_layers.patterns import compile_later
 
 if TYPE_CHECKING:
     from modelcrate.modelfiles.facts import ModelFacts
 
-_NO_COMPANIONS = re.compile(
+_NO_COMPANIONS = compile_later(
     r"\..*|(readme|license|changelog|notice)(\..*)?|.*\.(py|ipynb|pyc|log|ya?ml|toml|lock|sh|dvc)", re.IGNORECASE
 )
 """Files beside a model that are nothing of it: documents, code, the project's own configuration."""
 
-_A_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+_A_NAME = compile_later(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 """A name that a project file takes for a model."""
 
 _MAX_PICKLE = 64 << 20

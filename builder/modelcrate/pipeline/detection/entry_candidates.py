@@ -7,20 +7,20 @@ import codecs
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
 from pathlib import Path
 
 from modelcrate.project.entry_check import bindings
 from modelcrate_layers.errors import unreadable
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 from modelcrate_layers.named_file import open_named_file
+from modelcrate_layers.patterns import compile_later
 
 MAX_TEXT = 1 << 20
 """The largest script or configuration file that is read."""
 
 _NAMES = {"score.py": 0, "main.py": 1}
 
-_MEANT = re.compile(rb"^(?:async )?def (init|run)\b", re.MULTILINE)
+_MEANT = compile_later(rb"^(?:async )?def (init|run)\b", re.MULTILINE)
 """What an entry script defines, in the text of one that can't be parsed."""
 
 _APPS = {

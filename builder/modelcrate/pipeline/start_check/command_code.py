@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
 SERVERS: Mapping[str, str] = {
     "uvicorn": "uvicorn",
@@ -37,9 +37,9 @@ _APPS = frozenset({"uvicorn", "gunicorn", "hypercorn", "granian", "daphne", "wai
 _SCRIPTS = frozenset({"streamlit", "fastapi"})
 """Programs that are given a script after a word such as `run`."""
 
-_PYTHON = re.compile(r"python(3(\.[0-9]{1,2})?)?")
+_PYTHON = compile_later(r"python(3(\.[0-9]{1,2})?)?")
 _VALUED = frozenset(["-W", "-X", "--check-hash-based-pycs"])
-_APP = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_][\w.]*(\(.*\))?)")
+_APP = compile_later(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_][\w.]*(\(.*\))?)")
 _FOLDERS = ("--app-dir", "--chdir", "--working-dir")
 _APP_OPTIONS = ("--app", "-A")
 

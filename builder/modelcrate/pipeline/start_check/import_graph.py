@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from modelcrate.pipeline.detection.entry_candidates import MAX_TEXT, read_some
@@ -12,7 +11,7 @@ from modelcrate.pipeline.start_check.python_syntax import parse_for
 from modelcrate.pipeline.start_check.running_code import findings_in
 from modelcrate.pipeline.start_check.script_names import normal
 from modelcrate.project.contracts import APP_ROOT
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 
 MAX_MODULES = 5_000
 """Modules of a project that are followed."""

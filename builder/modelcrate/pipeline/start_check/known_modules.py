@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from modelcrate.pipeline.compose import import_roots
@@ -13,7 +12,7 @@ from modelcrate.project.values import DebianBase, Project
 from modelcrate.resolve.import_names import GONE, is_namespace, normalised, prefixes, provides
 from modelcrate.resolve.standard_library import DEBIAN_APART, standard_library
 from modelcrate.resolve.world import Resolved
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 from modelcrate_layers.kinds.entry import EntryLayer
 from modelcrate_layers.kinds.model import ROOT
 from modelcrate_layers.tar.sources import FileRange

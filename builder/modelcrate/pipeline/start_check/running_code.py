@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import PurePosixPath
 
 from modelcrate.pipeline.start_check.code_findings import CodeFault, File, Finding, Import, Loaded, PathChange
@@ -28,6 +27,7 @@ from modelcrate.pipeline.start_check.conditions import (
 from modelcrate.pipeline.start_check.loaders import loaded_place
 from modelcrate.pipeline.start_check.script_names import bound_names, dotted, imported_names, normal, place_of
 from modelcrate.resolve.standard_library import versions_with
+from modelcrate_layers.frozen import replace
 
 _IMPORTERS = frozenset({"importlib.import_module", "__import__", "builtins.__import__"})
 _PATH_METHODS = frozenset({"sys.path.append", "sys.path.insert", "site.addsitedir"})

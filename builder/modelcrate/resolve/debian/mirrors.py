@@ -20,11 +20,12 @@ from modelcrate.resolve.debian.releases import (
 from modelcrate_layers.errors import IntegrityError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.packages.deb import fields
+from modelcrate_layers.patterns import compile_later
 
 APT = Path("/etc/apt")
 
-_ONE_LINE = re.compile(r"deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s+(.*)")
-_SNAPSHOT = re.compile(r"/[0-9]{8}T[0-9]{6}Z(?:/|$)")
+_ONE_LINE = compile_later(r"deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s+(.*)")
+_SNAPSHOT = compile_later(r"/[0-9]{8}T[0-9]{6}Z(?:/|$)")
 """The moment that the addresses of a snapshot mirror name."""
 
 

@@ -14,12 +14,13 @@ from modelcrate.resolve.debian.versions import Key, version_key
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.packages.deb import fields
+from modelcrate_layers.patterns import compile_later
 
 MAX_LIST = 256 << 20
 """Bytes of an unpacked list; Debian's largest has about 50 MB."""
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_ATOM = re.compile(r"([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9-]+)?(?:\s*\(\s*(<<|<=|=|>=|>>)\s*(\S+?)\s*\))?")
+_SHA256 = compile_later(r"[0-9a-f]{64}")
+_ATOM = compile_later(r"([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9-]+)?(?:\s*\(\s*(<<|<=|=|>=|>>)\s*(\S+?)\s*\))?")
 
 
 Text = bytes | bytearray

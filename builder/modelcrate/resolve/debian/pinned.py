@@ -12,12 +12,13 @@ from modelcrate.resolve.debian.versions import version_key
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.kinds.debian import Deb
+from modelcrate_layers.patterns import compile_later
 
 MAX_DEB = 4 << 30
 """Bytes of one package."""
 
-NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{0,127}")
-POOL = re.compile(r"pool(?:/(?!\.)[A-Za-z0-9+._~%:-]+)+\.deb")
+NAME = compile_later(r"[a-z0-9][a-z0-9+.-]{0,127}")
+POOL = compile_later(r"pool(?:/(?!\.)[A-Za-z0-9+._~%:-]+)+\.deb")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ Only the bytes that the signature covers are ever read; what stands around them 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -17,6 +16,7 @@ from modelcrate.resolve.debian.releases import MAIN, DebianRelease, Suite
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.packages.deb import fields
+from modelcrate_layers.patterns import compile_later
 
 MAX_INRELEASE = 8 << 20
 """Bytes of an InRelease file; Debian's have about 150 kB."""
@@ -24,7 +24,7 @@ MAX_INRELEASE = 8 << 20
 CLOCK_SKEW = timedelta(hours=24)
 """How far in the future an index may be signed: a machine's clock may be wrong, but not by days."""
 
-_LINE = re.compile(r" ?([0-9a-f]{64}) +([0-9]{1,12}) +(\S+)")
+_LINE = compile_later(r" ?([0-9a-f]{64}) +([0-9]{1,12}) +(\S+)")
 
 
 class Freshness(Enum):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.patterns import compile_later
 
-_VERSION = re.compile(r"(?:([0-9]{1,9}):|(?!.*:))([A-Za-z0-9.+~][A-Za-z0-9.+:~-]{0,199})")
-_PAIR = re.compile(r"([^0-9]*)([0-9]*)")
+_VERSION = compile_later(r"(?:([0-9]{1,9}):|(?!.*:))([A-Za-z0-9.+~][A-Za-z0-9.+:~-]{0,199})")
+_PAIR = compile_later(r"([^0-9]*)([0-9]*)")
 
 Key = tuple[int, tuple[tuple[tuple[int, ...], int], ...], tuple[tuple[tuple[int, ...], int], ...]]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import field
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -17,7 +16,7 @@ from modelcrate.project.values import Conda, Dependencies
 from modelcrate.resolve.pinned import Solved
 from modelcrate.resolve.requirements import Requirements
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from modelcrate.resolve.declared import Declaration, line_of, refuse_parts
 from modelcrate.resolve.declared.pip import lines_that_decide
 from modelcrate.resolve.requirements import MAX_FILE, PlacedLine, Requirements, placed_faults, raise_together, read_text
 from modelcrate_layers.errors import CrateError, UserError
+from modelcrate_layers.patterns import compile_later
 
-_NOT_ON_PYPI = re.compile(
+_NOT_ON_PYPI = compile_later(
     r"_.*|lib(?!rosa$|cst$|sass$|torrent$).*|.*_(linux|osx|win)-(64|aarch64|arm64)|r-.*|(cuda|cudnn|nccl|mkl|tbb|openmp|openblas|blas|gcc|gxx|gfortran"
     r"|compilers|cxx-compiler|c-compiler|openssl|ca-certificates|readline|ncurses|sqlite|tk|tcl|xz|zlib|zstd|bzip2|lz4-c|ld_impl.*"
     r"|nodejs|openjdk|git|curl|ffmpeg|hdf5|freetype|icu|krb5|cudatoolkit|pytorch-cuda|pytorch-mutex|ninja-base|python_abi|tzdata|ucrt|vc.*)"

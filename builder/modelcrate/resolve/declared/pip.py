@@ -11,8 +11,9 @@ from modelcrate.project.values import Dependencies
 from modelcrate.resolve.declared import Declaration, refuse_parts
 from modelcrate.resolve.requirements import INCLUDES, Requirements, options_of, read_text
 from modelcrate_layers.errors import SourceError, UserError
+from modelcrate_layers.patterns import compile_later
 
-_PLACE = re.compile(r"(-i|-f|--(extra-)?index-url|--pypi-url|--find-links|--trusted-host|--no-index)\b")
+_PLACE = compile_later(r"(-i|-f|--(extra-)?index-url|--pypi-url|--find-links|--trusted-host|--no-index)\b")
 
 
 def read(path: Path, needs: Dependencies) -> Declaration:

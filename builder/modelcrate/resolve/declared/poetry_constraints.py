@@ -9,8 +9,9 @@ from typing import Any
 
 from modelcrate.resolve.requirement_faults import place_of, refuse_elsewhere
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.patterns import compile_later
 
-_TERM = re.compile(r"(\^|~(?!=)|[<>=!~]=?|===)?\s*([0-9][^\s,]*|\*)")
+_TERM = compile_later(r"(\^|~(?!=)|[<>=!~]=?|===)?\s*([0-9][^\s,]*|\*)")
 MAX_CONSTRAINT = 1000
 """Characters of a constraint that is read: Python makes no number of thousands of digits."""
 

@@ -11,7 +11,6 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import field, replace
 from pathlib import Path
 
 from modelcrate.home.result_cache import ResultCache
@@ -26,7 +25,7 @@ from modelcrate.transports.connections import Connections
 from modelcrate_layers.atomic import remove, scratch_folder, write_file
 from modelcrate_layers.content import CHUNK, Digest, canonical_json
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field, replace
 from modelcrate_layers.layer_cache import settled
 from modelcrate_layers.packages.checked import hash_file
 from modelcrate_layers.store import as_machine_error

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,15 +13,16 @@ from modelcrate.net.files import read_file
 from modelcrate.resolve.hub.settings import HubSettings
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError, RegistryError, SourceError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
+from modelcrate_layers.patterns import compile_later
 
 MAX_ANSWER = 64 << 20
 """Bytes of a hub's description of a model; one with ten thousand files has about 3 MB."""
 
 MAX_FILES = 10_000
 
-COMMIT = re.compile(r"[0-9a-f]{40}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+COMMIT = compile_later(r"[0-9a-f]{40}")
+_SHA256 = compile_later(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)

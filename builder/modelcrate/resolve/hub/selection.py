@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from modelcrate.project.byte_sizes import format_size
 from modelcrate.resolve.hub.listing import HubFile
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.patterns import compile_later
 
 _STEM = (
     r"(pytorch_model|diffusion_pytorch_model|adapter_model|model|consolidated|tf_model|flax_model|rust_model)[\w.-]*"
@@ -28,16 +29,16 @@ _FORMS: tuple[tuple[str, str], ...] = (
 )
 """The forms that the weights of one model may have in one folder, the one that is taken first: what reads none of code goes before pickles."""
 
-_OTHER_FOLDERS = re.compile(r"(onnx|openvino|coreml|tflite|flax|original|gguf|metal)/.*")
+_OTHER_FOLDERS = compile_later(r"(onnx|openvino|coreml|tflite|flax|original|gguf|metal)/.*")
 """Folders with the same weights for another program; in `original`, as they were before they were converted."""
 
-_TRAINING = re.compile(
+_TRAINING = compile_later(
     r"(.*/)?(training_args\.bin|optimizer\.(pt|bin)|scheduler\.(pt|bin)|scaler\.pt|rng_state.*\.pth|trainer_state\.json"
     r"|events\.out\.tfevents.*|\.git(attributes|ignore|keep))|runs/.*|checkpoint-\d+/.*|logs/.*"
 )
 """What training leaves behind, and Git's own files: nothing that serves."""
 
-_SHARD = re.compile(r"(.*)-\d{5}-of-\d{5}(\.\w+)")
+_SHARD = compile_later(r"(.*)-\d{5}-of-\d{5}(\.\w+)")
 _NAMED = 4
 
 

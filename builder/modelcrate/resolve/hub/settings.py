@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from pathlib import Path
 
 from modelcrate.net.addresses import is_loopback
 from modelcrate.net.files import read_file
 from modelcrate.net.urls import host, is_address, origin, split_login
 from modelcrate_layers.errors import UserError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 
 HOME = "https://huggingface.co"
 """The hub where none is named."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import field, fields
 from typing import Any
 
 from modelcrate.security.sbom.installed import InstalledPackage
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
+from modelcrate_layers.patterns import compile_later
 
-_HEX = re.compile(r"[0-9a-f]{64}")
+_HEX = compile_later(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ class LayerContents:
         raise IntegrityError(f"malformed contents of a layer: {value!r:.80}")
 
 
-_PART, _FILE = (tuple(each.name for each in fields(kind)) for kind in (InstalledPackage, ModelFile))
+_PART, _FILE = InstalledPackage.__match_args__, ModelFile.__match_args__
 
 
 def _texts(value: dict[str, Any]) -> dict[str, str]:

@@ -9,7 +9,6 @@ only artifacts that its own key has signed, and with --paranoid none is used. A 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from modelcrate.security.sbom.contents import LayerContents
 from modelcrate.security.signing import statements
 from modelcrate_layers.content import Descriptor, Digest, Literal, canonical_json, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.tar import codec
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from urllib.parse import quote
@@ -16,7 +15,7 @@ from modelcrate.security.sbom.contents import LayerContents, ModelFile
 from modelcrate.security.sbom.installed import InstalledPackage
 from modelcrate.security.sbom.layer_contents import gather_contents
 from modelcrate_layers.content import Descriptor, Digest, canonical_json
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, replace
 
 REMEMBERED = 4096
 """Packages whose entries in bills are made once for many images: those of a base, and wheels that many have in common."""

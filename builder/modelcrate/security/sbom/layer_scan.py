@@ -10,7 +10,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import field
 from io import BytesIO
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
@@ -23,8 +22,9 @@ from modelcrate.security.sbom.contents import LayerContents, ModelFile
 from modelcrate.security.sbom.installed import InstalledPackage
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.kinds.model import CAR, MODELS, ROOT
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.reader import MemberKind, read_tar
 from modelcrate_layers.tar.recipe import RecipeBlob, Tally
@@ -42,11 +42,11 @@ a list of 30,000 names would be larger than many layers. All files are read.
 MAX_STATUS = 64 << 20
 MAX_TEXT = 4 << 20
 
-_STATUS = re.compile(rb"var/lib/dpkg/(?:status|status\.d/(?!.*\.md5sums$)[^/]+)")
-_METADATA = re.compile(rb"(?:.*/)?(?:site|dist)-packages/[^/]+\.dist-info/METADATA")
-_CONDA = re.compile(rb"(?:.*/)?conda-meta/[^/]+\.json")
-_COPYRIGHT = re.compile(rb"usr/share/doc/([^/]+)/copyright")
-_MODEL = re.compile(re.escape(MODELS) + rb"/([^/]+)/([0-9]+)/(.+)")
+_STATUS = compile_later(rb"var/lib/dpkg/(?:status|status\.d/(?!.*\.md5sums$)[^/]+)")
+_METADATA = compile_later(rb"(?:.*/)?(?:site|dist)-packages/[^/]+\.dist-info/METADATA")
+_CONDA = compile_later(rb"(?:.*/)?conda-meta/[^/]+\.json")
+_COPYRIGHT = compile_later(rb"usr/share/doc/([^/]+)/copyright")
+_MODEL = compile_later(re.escape(MODELS) + rb"/([^/]+)/([0-9]+)/(.+)")
 _CARDS = frozenset({b"readme.md", b"modelcard.md", b"model_card.md"})
 """Names of model cards in a model's top folder, in lower case."""
 

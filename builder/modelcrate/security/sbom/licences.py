@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+from modelcrate_layers.patterns import compile_later
+
 _DEBIAN = {
     "expat": "MIT", "apache-2": "Apache-2.0", "gpl-1": "GPL-1.0", "gpl-2": "GPL-2.0", "gpl-3": "GPL-3.0", "lgpl-2": "LGPL-2.0",
     "lgpl-3": "LGPL-3.0", "agpl-3": "AGPL-3.0", "cc0": "CC0-1.0", "artistic": "Artistic-1.0-Perl", "psf-2": "PSF-2.0",
 }  # fmt: skip
 """Short names of Debian's copyright format that SPDX spells otherwise."""
 
-_GNU = re.compile(r"(?:[AL]?GPL|GFDL)-[0-9]\.[0-9]")
+_GNU = compile_later(r"(?:[AL]?GPL|GFDL)-[0-9]\.[0-9]")
 """Licences whose SPDX name has to say whether a later version is allowed."""
 
 _FREE_TEXT = {
@@ -33,7 +35,7 @@ _CLASSIFIERS = {
 MAX_EXPRESSION = 500
 """Characters of a licence field that may be an expression; longer ones are a licence's full text."""
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
+_UNSAFE = compile_later(r"[^A-Za-z0-9.-]+")
 
 
 def of_wheel(metadata: Mapping[str, list[str]]) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import field
 from os.path import basename
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.tar.sources import FileRange
 from modelcrate_layers.tar.tree import Entry, Kind, follow_links, show
 

@@ -21,6 +21,7 @@ from modelcrate.security.scan.secret_forms import JWT, LONG, URL, Form, marks
 from modelcrate_layers.content import parse_json
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
 if TYPE_CHECKING:
     from ahocorasick_rs import BytesAhoCorasick
@@ -126,19 +127,19 @@ _VALUES = (".tfvars", ".tfvars.json")
 _SUSPECT = (*_PATHS, *_ENDINGS, *_VALUES)
 """How a path ends that may name a secret and isn't among the files."""
 
-_EXAMPLES = re.compile(r"(^|[._-])(example|sample|template|dist)($|[._-])")
+_EXAMPLES = compile_later(r"(^|[._-])(example|sample|template|dist)($|[._-])")
 
-_ESCAPE = re.compile(rb"\\(?:[\\/\"'nrt]|u00[0-9a-fA-F]{2}|x[0-9a-fA-F]{2})|%[0-9a-fA-F]{2}")
-_ESCAPING = re.compile(rb"[\\%]")
-_BEFORE_AT = re.compile(rb"://[^\s@\"'<>{}$]{1,640}+@")
+_ESCAPE = compile_later(rb"\\(?:[\\/\"'nrt]|u00[0-9a-fA-F]{2}|x[0-9a-fA-F]{2})|%[0-9a-fA-F]{2}")
+_ESCAPING = compile_later(rb"[\\%]")
+_BEFORE_AT = compile_later(rb"://[^\s@\"'<>{}$]{1,640}+@")
 """What a URL with a login begins with, its escapes included."""
 
 _UNESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
-_RUN = re.compile(rb"(?:[A-Za-z0-9+/_-]++|\r?\n[ \t]*+)*+")
-_BREAK = re.compile(rb"\r?\n[ \t]*")
+_RUN = compile_later(rb"(?:[A-Za-z0-9+/_-]++|\r?\n[ \t]*+)*+")
+_BREAK = compile_later(rb"\r?\n[ \t]*")
 _IN_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_VALUE = re.compile(rb"(?m)^[ \t]*(?:export[ \t]+)?[A-Za-z_][A-Za-z0-9_]*[ \t]*=[ \t]*[\"']?[^\s\"'$#]")
+_VALUE = compile_later(rb"(?m)^[ \t]*(?:export[ \t]+)?[A-Za-z_][A-Za-z0-9_]*[ \t]*=[ \t]*[\"']?[^\s\"'$#]")
 
 
 def by_name(path: str) -> Secret | None:

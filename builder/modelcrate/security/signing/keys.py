@@ -10,19 +10,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import re
 import shlex
 import subprocess
 from collections.abc import Mapping
-from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from modelcrate_layers import host
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import IntegrityError, MachineError, UserError, unreadable
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.named_file import read_named_file
+from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.store import as_machine_error
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ MAX_KEY = 64 << 10
 SECONDS = 120
 """Time limit of a command; a user may have to touch a token."""
 
-_COSIGN = re.compile(rb"-----BEGIN ENCRYPTED (?:SIGSTORE|COSIGN) PRIVATE KEY-----\s([A-Za-z0-9+/=\s]+)-----END")
+_COSIGN = compile_later(rb"-----BEGIN ENCRYPTED (?:SIGSTORE|COSIGN) PRIVATE KEY-----\s([A-Za-z0-9+/=\s]+)-----END")
 _SCRYPT = frozenset({(32768, 8, 1), (65536, 8, 1), (131072, 8, 1)})
 """Allowed N, r and p: those that cosign writes. Others could take any amount of memory."""
 

@@ -20,6 +20,7 @@ from modelcrate.resolve.world import Resolved
 from modelcrate.security.sbom.inventory import Inventory
 from modelcrate_layers.content import Digest
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.patterns import compile_later
 
 BUILD_TYPE = "urn:modelcrate:build:v1"
 BUILDER = "urn:modelcrate:cli"
@@ -31,7 +32,7 @@ CI = (
 )
 """Variables of GitHub, GitLab and Azure that name a run and a revision."""
 
-_SHA1 = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_SHA1 = compile_later(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import field
 
 from modelcrate.images.reading import Found
 from modelcrate.security.signing.keys import CommandKey, PublicKey, Signer
 from modelcrate.security.signing.verifying import signed_beside
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,9 +94,8 @@ def put(found: Found, artifacts: tuple[Artifact, ...]) -> None:
 
 def _rewrite(found: Found, path: Path, artifacts: tuple[Artifact, ...]) -> None:
     """Writes the archive anew with more artifacts, and renames it: an archive can't grow."""
-    from dataclasses import replace
-
     from modelcrate.images.artifact import ARTIFACTS_ANNOTATION, merge_artifacts
+    from modelcrate_layers.frozen import replace
 
     attached = merge_artifacts((*found.attached(), *artifacts))
     graph = replace(found.graph(), attached=attached)

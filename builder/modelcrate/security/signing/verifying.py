@@ -7,7 +7,6 @@ layers by their digests, so a valid signature covers every byte. If the image is
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field
 
 from modelcrate.images.artifact import Artifact, read_original_location
 from modelcrate.images.reading import Found, read_image
@@ -17,7 +16,7 @@ from modelcrate.security.signing.statements import BUNDLES, DSSE, SIGNED, SIMPLE
 from modelcrate.transports.registry import RegistryCollection
 from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, parse_object
 from modelcrate_layers.errors import CrateError, IntegrityError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import dataclass, field
 
 MAX_SIGNED = 32 << 20
 """Bytes of one signed document; a bill of materials has some 100,000."""
