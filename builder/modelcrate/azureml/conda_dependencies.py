@@ -10,6 +10,7 @@ from modelcrate.azureml.requirements_files import with_included
 from modelcrate.project.conda import CondaSpec, conda_text, package_name, parse_conda, read_conda, spec
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.named_file import read_source
+from modelcrate_layers.packages.pinned import normalise_name
 
 
 class CondaDependencies:
@@ -290,4 +291,4 @@ class CondaDependencies:
 def _pip_name(line: str) -> str:
     """Returns the normalised name of a requirement (PEP 503), or the text if it has none."""
     match = re.match(r"\s*([A-Za-z0-9._-]+)", line)
-    return re.sub(r"[-_.]+", "-", match[1]).lower() if match else line
+    return normalise_name(match[1]) if match else line

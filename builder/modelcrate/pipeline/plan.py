@@ -15,7 +15,6 @@ from modelcrate.config import Config
 from modelcrate.events import Emit, Notice, ignore_event
 from modelcrate.images.image import MAX_IMAGE_LAYERS, ImageLayer
 from modelcrate.images.previous import Previous
-from modelcrate.inspect import explain
 from modelcrate_layers.content import Digest, Platform, canonical_json
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import dataclass, field
@@ -218,6 +217,8 @@ def _cause(kind: LayerKind, key: Digest | None, policy: str, previous: Sequence[
             return f"{each.where} names it, and has lost its blob"
         if same is not None:
             return f"the setting: codec {policy}, and {each.where} has {same.layer.codec}"
+        from modelcrate.inspect import explain  # what is built for the first time, or again, does without it
+
         other = explain.find_counterpart(kind.role, kind.name, each.image)
         if causes := explain.describe_changes(other, kind.inputs()):
             return f"{causes}, against {each.where}"

@@ -6,14 +6,17 @@ Protocol: the server's key on standard input, JSON on standard output; exit 1 an
 from __future__ import annotations
 
 import os.path
-import subprocess
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError, MachineError, UserError
 from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.host import find_program
 from modelcrate_layers.patterns import compile_later
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
 
 TIMEOUT = 30.0
 """Seconds. Some helpers send a request to a cloud; none should wait longer for a user."""
@@ -86,7 +89,9 @@ class Keychain:
         if done.returncode != 0 and not any(t in done.stdout.decode(errors="replace").lower() for t in _NOTHING):
             raise self._fault("it did not erase the credentials")
 
-    def _run(self, verb: str, text: str) -> subprocess.CompletedProcess[bytes]:
+    def _run(self, verb: str, text: str) -> CompletedProcess[bytes]:
+        import subprocess  # nearly all pushes do without a helper
+
         found = find_program(self.program, self.environment.get("PATH", os.path.defpath))
         if found is None:
             raise self._fault("there is no such program on PATH")

@@ -6,7 +6,6 @@ none of them, and stays. The sum over all that a package dominates is what nix c
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from modelcrate.reports.listing import PackageFiles
 from modelcrate_layers.content import Platform
+from modelcrate_layers.packages.pinned import normalise_name
 from modelcrate_layers.patterns import compile_later
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _of_wheels(packages: Mapping[Name, PackageFiles], platform: Platform) -> Ite
             for required in requirements:
                 if not any(_holds(required, {**world, "extra": word}) for word in extras[name]):
                     continue
-                target = ("wheel", re.sub(r"[-_.]+", "-", required.name).lower())
+                target = ("wheel", normalise_name(required.name))
                 asked = extras.get(target, required.extras)
                 grown = grown or (name, target) not in found or not required.extras <= asked
                 found.add((name, target))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 
+from modelcrate_layers.packages.pinned import normalise_name
 from modelcrate_layers.patterns import compile_later
 
 DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
@@ -144,13 +145,13 @@ def proposal(module: str) -> str:
         return named[0]
     shared = next((name for name in prefixes(module) if name in NAMESPACES), "")
     count = shared.count(".") + 2 if shared else 1
-    return normalised(".".join(module.split(".")[:count]))
+    return normalise_name(".".join(module.split(".")[:count]))
 
 
 def meant_by(distribution: str) -> str:
     """Returns the distribution to require for a module, where somebody has required one with the module's name; empty for none."""
     named = (module for module, names in DISTRIBUTIONS.items() if distribution not in names)
-    return next((proposal(module) for module in named if normalised(module) == distribution), "")
+    return next((proposal(module) for module in named if normalise_name(module) == distribution), "")
 
 
 def prefixes(module: str) -> list[str]:
@@ -170,14 +171,14 @@ def provides(module: str, distributions: Mapping[str, Path | None]) -> bool:
         distributions: The normalised names, each with its wheel, if it has been fetched.
     """
     names = prefixes(module)
-    known = {each for name in names for each in (normalised(name), *DISTRIBUTIONS.get(name, ()))}
+    known = {each for name in names for each in (normalise_name(name), *DISTRIBUTIONS.get(name, ()))}
     if known & distributions.keys():
         return True
     top = module.partition(".")[0]
     here = [path for path in distributions.values() if path is not None and path.is_file()]
     if any(_has(modules_of(str(path)), module) for path in here):
         return True
-    word = normalised(top)
+    word = normalise_name(top)
     away = [name for name, path in distributions.items() if path is None or not path.is_file()]
     return any(_related(word, name) for name in away)
 
@@ -203,11 +204,6 @@ def _related(module: str, distribution: str) -> bool:
         or distribution.startswith(f"{module}-")
         or distribution in (f"py{module}", f"python-{module}", f"{module}s")
     )
-
-
-def normalised(name: str) -> str:
-    """Returns a name as the index compares it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @lru_cache(maxsize=4096)

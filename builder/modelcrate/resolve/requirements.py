@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate.resolve.import_names import normalised
 from modelcrate_layers.errors import CrateError, SourceError, UserError, unreadable
 from modelcrate_layers.frozen import dataclass, field, replace
 from modelcrate_layers.named_file import open_named_file
+from modelcrate_layers.packages.pinned import normalise_name
 from modelcrate_layers.patterns import compile_later
 
 if TYPE_CHECKING:
@@ -208,10 +208,10 @@ def package_of(line: str) -> str:
     """Returns the normalised name of the package that a correct line is about."""
     head = _split_options(line)[0]
     if plain := _PLAIN.fullmatch(head):
-        return normalised(plain[1])
+        return normalise_name(plain[1])
     from packaging.requirements import Requirement
 
-    return normalised(Requirement(head).name)
+    return normalise_name(Requirement(head).name)
 
 
 def read_text(path: Path, limit: int | None = None) -> str:
@@ -481,7 +481,7 @@ def _add_requirement(
             state.faults.append(refuse_source(head, where, quoted))
             return
         named = requirement.name
-    name = normalised(named)
+    name = normalise_name(named)
     if url:
         state.urls[name] = url
     hashes = list(_hashes(options, where, state))

@@ -19,6 +19,7 @@ from modelcrate.resolve.target import NoWheelError, Target
 from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, RegistryError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass, field, replace
+from modelcrate_layers.packages.pinned import normalise_name
 from modelcrate_layers.patterns import compile_later
 
 _PASSED = compile_later(
@@ -433,18 +434,18 @@ def _other_name(text: str, words: str) -> str:
 
     `words` is the whole complaint.
     """
-    from modelcrate.resolve.import_names import LIVE, meant_by, normalised
+    from modelcrate.resolve.import_names import LIVE, meant_by
 
     name = _name(text)
     if re.search(rf"{re.escape(name)}===?(?:0\.0\.0\b|\S*(?:ubuntu|debian))", words):
         return (
             f"{name} is a package of the system that `pip freeze` has listed, and no index has it: leave the line out"
         )
-    if normalised(name) in ("python", "python3"):
+    if normalise_name(name) in ("python", "python3"):
         return "`python:` in the project file chooses the Python: leave the line out"
-    if live := LIVE.get(normalised(name)):
+    if live := LIVE.get(normalise_name(name)):
         return f"the package that is alive is {live}: write {live} in its place"
-    if meant := meant_by(normalised(name)):
+    if meant := meant_by(normalise_name(name)):
         return f"the module {name} is of the package {meant}: write {meant} in its place"
     if name in sys.stdlib_module_names:
         return f"the module {name} is Python's own: leave the line out"

@@ -27,6 +27,7 @@ from modelcrate_layers.content import canonical_json, parse_json
 from modelcrate_layers.errors import CrateError, LockedError, RegistryError, UserError
 from modelcrate_layers.frozen import replace
 from modelcrate_layers.layer_cache import settled
+from modelcrate_layers.packages.pinned import normalise_name
 from modelcrate_layers.packages.wheel import Wheel
 from modelcrate_layers.packages.wheel import read as read_wheel
 from modelcrate_layers.tar.sources import FileRange
@@ -152,10 +153,10 @@ def _faulty_wheels_named(index: Index) -> Iterator[None]:
     try:
         yield
     except CrateError as fault:
-        told = re.sub(r"[-_.]+", "-", str(fault)).lower()
+        told = normalise_name(str(fault))
         houses = [house for house in (index.wheelhouse, *map(Path, index.find_links)) if house is not None]
         for path in sorted(path for house in houses for path in house.glob("*.whl")):
-            name = re.sub(r"[-_.]+", "-", path.name.partition("-")[0]).lower()
+            name = normalise_name(path.name.partition("-")[0])
             if name in told:
                 _check_wheel(path, name)
         raise

@@ -6,7 +6,6 @@ The kind of an output is the name of its module: a module of this folder, or of 
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
@@ -38,6 +37,8 @@ _PORT = compile_later(r"[0-9]{1,5}/")
 @cache
 def kinds() -> Mapping[str, str]:
     """Returns the kinds of outputs with their modules. A kind is the module's name with dashes."""
+    import pkgutil
+
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     modules = {name.replace("_", "-"): f"{__name__}.{name}" for name in names if name not in _SHARED}
     return {**modules, **{name: f"modelcrate.export.{name.replace('-', '_')}" for name in _MADE}}

@@ -13,7 +13,13 @@ from modelcrate_layers.patterns import compile_later
 
 CONDA_ENDINGS = (".conda", ".tar.bz2")
 
+_SEPARATORS = compile_later(r"[-_.]+")
 _WORD = compile_later(r"[A-Za-z0-9_.+!~-]{1,200}")
+
+
+def normalise_name(name: str) -> str:
+    """Returns the name of a Python package as indexes compare it (PEP 503)."""
+    return _SEPARATORS.sub("-", name).lower()
 
 
 class Package(Protocol):

@@ -21,6 +21,7 @@ The row is made from a tree. Nothing is inflated for it, so that the streams are
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.tar import codec, writer
@@ -61,15 +62,15 @@ def pieces(entries: Iterable[Entry], end: bytes = writer.END) -> Iterator[Piece]
 
 def pack(literal: bytes) -> bytes:
     """Returns ASCII as one deflate block of fixed Huffman codes. Runs of 4 to 259 zeros are a zero and a match of distance 1; the rest are literals."""
-    bits, count, at = 0b011, 3, 0  # the last block (1), and its type (01), from the lowest bit on
+    codes, bits, count, at = _codes(), 0b011, 3, 0  # the last block (1), and its type (01), from the lowest bit on
     for zeros in _ZEROS.finditer(literal):
         begin, end = zeros.span()
-        bits |= int.from_bytes(literal[at:begin].translate(_CODES), "little") << count
+        bits |= int.from_bytes(literal[at:begin].translate(codes), "little") << count
         count += 8 * (begin - at)
-        run, length = _RUNS[end - begin]
+        run, length = _run(end - begin)
         bits |= run << count
         count, at = count + length, end
-    bits |= int.from_bytes(literal[at:].translate(_CODES), "little") << count
+    bits |= int.from_bytes(literal[at:].translate(codes), "little") << count
     count += 8 * (len(literal) - at) + 7  # the end of the block is seven zeros
     return bits.to_bytes(-(-count // 8), "little")
 
@@ -120,6 +121,13 @@ def _reversed(code: int, length: int) -> int:
     return int(f"{code:0{length}b}"[::-1], 2)
 
 
+@cache
+def _codes() -> bytes:
+    """Returns the codes of literals below 144: each has eight bits."""
+    return bytes(_reversed(0b00110000 + byte, 8) if byte < 144 else 0 for byte in range(256))
+
+
+@cache
 def _run(zeros: int) -> tuple[int, int]:
     """A literal zero and a match of the others, as bits and their number. Lengths are those of RFC 1951, 3.2.5."""
     length, symbol, extra, base = zeros - 1, 257, 0, 3
@@ -130,11 +138,8 @@ def _run(zeros: int) -> tuple[int, int]:
         symbol, extra, base = 285, 0, 258
     size = 7 if symbol < 280 else 8
     code = _reversed(symbol - 256 if size == 7 else symbol - 280 + 0b11000000, size)
-    bits = _CODES[0] | code << 8 | (length - base) << 8 + size
+    bits = _codes()[0] | code << 8 | (length - base) << 8 + size
     return bits, 8 + size + extra + 5  # five zeros: distance 1
 
 
 _ZEROS = compile_later(rb"\0{4,259}")
-_CODES = bytes(_reversed(0b00110000 + byte, 8) if byte < 144 else 0 for byte in range(256))
-"""The codes of literals below 144: each has eight bits."""
-_RUNS = {zeros: _run(zeros) for zeros in range(4, 260)}

@@ -9,12 +9,13 @@ from modelcrate.pipeline.compose import import_roots
 from modelcrate.pipeline.start_check.import_graph import Sources
 from modelcrate.project.conda import as_requirement
 from modelcrate.project.values import DebianBase, Project
-from modelcrate.resolve.import_names import GONE, is_namespace, normalised, prefixes, provides
+from modelcrate.resolve.import_names import GONE, is_namespace, prefixes, provides
 from modelcrate.resolve.standard_library import DEBIAN_APART, standard_library
 from modelcrate.resolve.world import Resolved
 from modelcrate_layers.frozen import dataclass, replace
 from modelcrate_layers.kinds.entry import EntryLayer
 from modelcrate_layers.kinds.model import ROOT
+from modelcrate_layers.packages.pinned import normalise_name
 from modelcrate_layers.tar.sources import FileRange
 from modelcrate_layers.tar.tree import show
 from modelcrate_server.compat_imports import STAND_INS
@@ -58,7 +59,7 @@ class KnownModules:
         }
         distributions: dict[str, Path | None] = {each.name: each.place(cache) for each in resolved.pins.wheels}
         for each in resolved.pins.conda:
-            distributions |= dict.fromkeys((normalised(each.name), normalised(as_requirement(each.name))))
+            distributions |= dict.fromkeys((normalise_name(each.name), normalise_name(as_requirement(each.name))))
         served = project.command is None
         return cls(
             standard_library(python),

@@ -9,6 +9,7 @@ from modelcrate.security.sbom import licences
 from modelcrate_layers.content import parse_object
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.packages.pinned import normalise_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def wheel(metadata: bytes) -> Iterator[InstalledPackage]:
             header.setdefault(key, []).append(value.strip())
     name, version = header.get("Name", [""])[0], header.get("Version", [""])[0]
     if re.fullmatch(r"[A-Za-z0-9._-]{1,200}", name) and re.fullmatch(r"[0-9A-Za-z.!+_-]{1,200}", version):
-        normal = re.sub(r"[-_.]+", "-", name).lower()
+        normal = normalise_name(name)
         yield InstalledPackage(
             "wheel", normal, version, licence=licences.of_wheel(header), summary=header.get("Summary", [""])[0][:200]
         )
