@@ -23,7 +23,7 @@ from support.command import Crate
 from support.foreign_bases import GLIBC, image_layer, program
 from support.real_registry import Running
 from support.rootfs import layer, member
-from support.small_projects import SCRIPT, write_project
+from support.small_projects import SCRIPT, wait_until_trusted, write_project
 from support.validator import assert_valid_found
 from support.wheels import make_wheel
 
@@ -140,3 +140,22 @@ def test_a_document_that_was_damaged_on_the_disk_is_fetched_anew(
         each.write_bytes(each.read_bytes()[:-1] + b"}")
     assert push(project, registry, tmp_path / "one") == (digest, 0)
     assert_valid_found(find(f"registry:{registry.host}/told:1", Connections(Config(tmp_path / "look"))))
+
+
+def test_a_fresh_machine_looks_into_no_wheel_whose_layer_is_there(
+    project: Path, registry: Running, tmp_path: Path
+) -> None:
+    def looked(home: Path) -> bool:
+        return any(home.rglob("good-wheels"))
+
+    wait_until_trusted(project / "wheels")
+    digest, _ = push(project, registry, tmp_path / "one")
+    assert looked(tmp_path / "one")
+    assert push(project, registry, tmp_path / "two")[0] == digest
+    assert not looked(tmp_path / "two")
+    machine(tmp_path / "two")("plan", project).succeeded()
+    assert looked(tmp_path / "two"), "a plan, as a lock, says whether a build would take them"
+    (wheel,) = (project / "wheels").iterdir()
+    wheel.write_bytes(wheel.read_bytes().replace(b".dist-info/RECORD", b".dist-info/RECARD"))
+    for verb in ("build", "plan", "lock"):
+        machine(tmp_path / "three")(verb, project).failed(5, "gunicorn", "has no", "put it in the place of this one")

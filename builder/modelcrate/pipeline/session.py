@@ -119,7 +119,10 @@ class Session:
 
     def prepare(self, request: Request) -> Prepared:
         """Resolves and plans, and makes nothing."""
-        return self._prepare(request, fetch_models=False)
+        prepared = self._prepare(request, fetch_models=False)
+        for each in prepared.every:
+            self._check_local_wheels(each)
+        return prepared
 
     def _prepare(self, request: Request, *, fetch_models: bool = True) -> Prepared:
         """The same for a build, which needs the whole of models."""
@@ -253,6 +256,7 @@ class Session:
         checks: list[Callable[[], None]] = []
         for each, fetcher in zip(prepared.every, fetchers, strict=True):
             if not self._were_checked(each):
+                self._check_local_wheels(each)
                 elsewhere = self._read_paths(each)
                 fetch_packages(each.world, fetcher, elsewhere)
                 checks.append(partial(self._check_packages, each, fetcher, elsewhere))
@@ -264,6 +268,14 @@ class Session:
             self.emit(Notice(text))
         check_models(prepared, own_models(prepared, packed[0]))
         return packed
+
+    def _check_local_wheels(self, prepared: Prepared) -> None:
+        """Looks at the wheels on this machine. A lock was made of good ones, and where no layer of them is made, an earlier build has looked."""
+        if prepared.lock is None and prepared.world.packages:
+            from modelcrate.resolve.wheels import check_local_wheels
+
+            pinned = chain.from_iterable(each.pins.wheels for each in prepared.world.platforms)
+            check_local_wheels(pinned, self.config.cache)
 
     def _were_checked(self, prepared: Prepared) -> bool:
         """Returns whether the packages were in one image before, and no layer of them is made."""

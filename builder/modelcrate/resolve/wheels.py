@@ -70,7 +70,7 @@ def lock_wheels(
     lines = _lacking(read.lines, locked)
     projects = [file for file in requirements.files if file.suffix == ".toml"]
     if not lines and not projects:
-        return _checked(_reachable((each for each in locked if each.name not in there), index, uv), uv)
+        return _reachable((each for each in locked if each.name not in there), index, uv)
     with scratch_folder() as scratch:
         given = [*projects, *_written(scratch / "dependencies", lines)]
         limits = [*read.constraints, *_exactly(locked), *(f"{name}=={version}" for name, version in there.items())]
@@ -82,7 +82,7 @@ def lock_wheels(
     locked = tuple(each for each in locked if each.name not in there)
     names = {*there, *(each.name for each in locked)}
     added = [each for each in found if each.name not in names]
-    return _checked(_reachable(sorted([*locked, *added], key=lambda each: each.name), index, uv), uv)
+    return _reachable(sorted([*locked, *added], key=lambda each: each.name), index, uv)
 
 
 def _select(text: str, target: Target, folder: Path, hashes: Hashes, index: Index, uv: Uv) -> tuple[PinnedWheel, ...]:
@@ -110,14 +110,21 @@ def _sha256_finder(index: Index, uv: Uv) -> Callable[[PackageWheel], str]:
     return find
 
 
-def _checked(pinned: tuple[PinnedWheel, ...], uv: Uv) -> tuple[PinnedWheel, ...]:
-    """Returns the wheels. Those on this machine are looked at as a build looks at them, so that a lock names none that no build takes.
+def check_local_wheels(pinned: Iterable[PinnedWheel], cache: Path) -> None:
+    """Looks at those of the wheels that are on this machine, as a build looks at them, so that a lock names none that no build takes.
 
     One that was good is not looked at again while its file has the same stamp.
+
+    Args:
+        pinned: The wheels.
+        cache: The folder of the cache.
+
+    Raises:
+        CrateError: One of them can't be installed.
     """
     from modelcrate.net.urls import local_path
 
-    good = ResultCache(uv.cache.with_name("good-wheels"))
+    good = ResultCache(cache / "good-wheels")
     for each in pinned:
         for url in each.urls:
             path = local_path(url)
@@ -128,7 +135,6 @@ def _checked(pinned: tuple[PinnedWheel, ...], uv: Uv) -> tuple[PinnedWheel, ...]
                     _check_wheel(path, each.name)
                     if settled([file(os.fsencode(path), source)]):
                         good.put(question, b"")
-    return pinned
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from modelcrate.net.config import HttpConfig
 from modelcrate.resolve.stand_ins import stand_in_house
 from modelcrate.resolve.target import Target
 from modelcrate.resolve.uv import Index, Uv
-from modelcrate.resolve.wheels import Requirements, lock_wheels
+from modelcrate.resolve.wheels import Requirements, check_local_wheels, lock_wheels
 from modelcrate_layers.errors import CrateError, IntegrityError, UserError
 from support.wheels import make_wheel
 
@@ -177,7 +177,8 @@ def test_a_wheel_with_a_member_that_no_build_takes_is_not_locked(
         archive.writestr(member, data)
     for index in (Index(wheelhouse=house), Index(find_links=(str(house),), no_index=True)):
         with pytest.raises(CrateError) as caught:
-            lock_wheels(Requirements(lines=("small",)), Target("3.11"), index, uv(tmp_path))
+            pinned = lock_wheels(Requirements(lines=("small",)), Target("3.11"), index, uv(tmp_path))
+            check_local_wheels(pinned, tmp_path)
         assert what in str(caught.value)
         assert wheel.name in str(caught.value)
 

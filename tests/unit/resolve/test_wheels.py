@@ -273,7 +273,8 @@ def test_a_good_wheel_of_a_wheelhouse_is_looked_at_once_while_it_stays_as_it_is(
 
     monkeypatch.setattr(wheels, "read_wheel", counted)
     for _ in range(3):
-        lock_wheels(Requirements(("toy",)), TARGET, Index(wheelhouse=house), offline(uv))
+        pinned = lock_wheels(Requirements(("toy",)), TARGET, Index(wheelhouse=house), offline(uv))
+        wheels.check_local_wheels(pinned, tmp_path / "cache")
     assert looked == ["toy"]
     file.write_bytes(file.read_bytes().replace(b".dist-info/RECORD", b".dist-info/RECARD"))
     with pytest.raises(IntegrityError, match=r"has no toy-1\.0"):
