@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import zipfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from modelcrate.resolve.pylock import wheel_name
+from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.packages.checked import hash_file
 from modelcrate_layers.packages.wheel import MAX_TEXT
 from modelcrate_layers.patterns import compile_later
+
+MAX_AHEAD = 64 << 20
+"""Bytes of a wheel, at most, that is hashed before uv has chosen it: what is begun is ended, in about the time that uv takes."""
 
 _PAPERS = compile_later(r"[^/]+\.dist-info/(METADATA|WHEEL|RECORD)")
 _WHEEL = b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -33,6 +38,27 @@ class StandInHouse:
             if stand_in in text:
                 text = text.replace(stand_in, hash_file(wheel)[1])
         return re.sub(r"file://[^\"'\s`]+\.whl", self._real_address, text).replace(str(self.folder), str(self.house))
+
+    @contextmanager
+    def hashed_meanwhile(self) -> Iterator[None]:
+        """Hashes wheels in a thread, until the block ends: uv chooses among their stand-ins there, and nearly all are chosen."""
+        ended = threading.Event()
+
+        def work() -> None:
+            for wheel in self.wheels.values():
+                if ended.is_set():
+                    return
+                with suppress(OSError, CrateError):  # one that is chosen is hashed again, and that tells
+                    if wheel.stat().st_size <= MAX_AHEAD:
+                        hash_file(wheel)
+
+        thread = threading.Thread(target=work, name="hash", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def _real_address(self, found: re.Match[str]) -> str:
         place = self.house / wheel_name(found[0])

@@ -9,9 +9,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from modelcrate.net.config import HttpConfig
@@ -21,6 +22,9 @@ from modelcrate_layers.errors import CrateError, IntegrityError, MachineError, R
 from modelcrate_layers.frozen import dataclass, field, replace
 from modelcrate_layers.packages.pinned import normalise_name
 from modelcrate_layers.patterns import compile_later
+
+if TYPE_CHECKING:
+    from modelcrate.resolve.stand_ins import StandInHouse
 
 _PASSED = compile_later(
     r"HOME|PATH|TMPDIR|NETRC|SSL_CERT_FILE|SSL_CERT_DIR|SSL_CLIENT_CERT|(https?|all|no)_proxy"
@@ -174,7 +178,7 @@ class Uv:
         with scratch_folder() as scratch:
             stand_ins = stand_in_house(house, scratch / "wheels")
             where = self._with_cache(scratch / "cache").where(replace(index, wheelhouse=stand_ins.folder))
-            answer = self._run([*words, *where], folder, target, index, stand_ins.real)
+            answer = self._run([*words, *where], folder, target, index, stand_ins)
         choice.keep(answer)
         return answer
 
@@ -245,20 +249,22 @@ class Uv:
         return url if login is None or "@" in urlsplit(url).netloc else login.in_url(url)
 
     def _run(
-        self, words: Sequence[str], folder: Path, target: Target, index: Index, real: Callable[[str], str] = str
+        self, words: Sequence[str], folder: Path, target: Target, index: Index, house: StandInHouse | None = None
     ) -> str:
-        """Returns what uv prints; `real` puts real wheels in the place of stand-ins, in faults as well."""
+        """Returns what uv prints, with the real wheels in the place of stand-ins, in faults as well."""
         command = [self._program(), *words]
         try:
-            done = subprocess.run(
-                command,
-                env=self.environment(index),
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-            )
+            with house.hashed_meanwhile() if house is not None else nullcontext():
+                done = subprocess.run(
+                    command,
+                    env=self.environment(index),
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                )
         except OSError as fault:
             raise _missing(f"{command[0]}: {fault.strerror}") from None
+        real = house.real if house is not None else str
         if done.returncode:
             raise explained(real(done.stderr.decode("utf-8", "replace")), target)
         return real(done.stdout.decode("utf-8", "replace"))

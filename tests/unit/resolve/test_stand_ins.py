@@ -13,11 +13,14 @@ import pytest
 from uv import find_uv_bin
 
 from modelcrate.net.config import HttpConfig
+from modelcrate.resolve import stand_ins
 from modelcrate.resolve.stand_ins import stand_in_house
 from modelcrate.resolve.target import Target
 from modelcrate.resolve.uv import Index, Uv
 from modelcrate.resolve.wheels import Requirements, check_local_wheels, lock_wheels
 from modelcrate_layers.errors import CrateError, IntegrityError, UserError
+from modelcrate_layers.packages import checked
+from modelcrate_layers.tar.sources import FileRange
 from support.wheels import make_wheel
 
 LARGE = os.urandom(3 << 20)
@@ -211,3 +214,34 @@ def test_what_fails_meanwhile_ends_the_look(tmp_path: Path) -> None:
     assert time.monotonic() - begin < 30
     with Uv(tmp_path / "cache", HttpConfig(), "/nowhere/uv").meet_python():
         pass
+
+
+def test_what_is_hashed_while_uv_chooses_is_hashed_once(
+    tmp_path: Path, house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    original = checked.sha256
+
+    def counting(source: FileRange) -> str:
+        hashed.append(Path(source.path).name)
+        return original(source)
+
+    monkeypatch.setattr(checked, "sha256", counting)
+    made = stand_in_house(house, tmp_path / "stand-ins")
+    hashed.clear()
+    with made.hashed_meanwhile():
+        pass
+    made.real(" ".join(made.wheels))
+    assert sorted(hashed) == sorted(each.name for each in made.wheels.values())
+
+
+def test_a_large_wheel_is_hashed_only_when_it_is_chosen(
+    tmp_path: Path, house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = stand_in_house(house, tmp_path / "stand-ins")
+    monkeypatch.setattr(stand_ins, "MAX_AHEAD", 0)
+    hashed: list[Path] = []
+    monkeypatch.setattr(stand_ins, "hash_file", hashed.append)
+    with made.hashed_meanwhile():
+        time.sleep(0.05)
+    assert hashed == []
