@@ -6,7 +6,6 @@ One module here is one framework, found by its name; its script is in `modelfile
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -69,6 +68,8 @@ class Framework(Protocol):
 @cache
 def frameworks() -> tuple[Framework, ...]:
     """Returns all frameworks, in the order of their names."""
+    import pkgutil
+
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
     return tuple(cast("Framework", module) for module in modules if hasattr(module, "IDENTIFIED_BY"))
