@@ -22,6 +22,8 @@ HEAVY = {
     "yaml": "for a project file that has changed",
     "pydantic": "for a project file that has changed",
     "packaging": "to resolve",
+    "dataclasses": "for values as JSON",
+    "inspect": "for help",
     "installer": "for a wheel's layer",
     "isal": "for a wheel's layer",
     "concurrent.futures": "for work to share",
@@ -32,13 +34,11 @@ HEAVY = {
 }
 """What a build imports only for the reason that stands beside it."""
 
-MOST = 280
+MOST = 250
 """Modules that a build with nothing to do may import, the standard library's and Python's own among them."""
 
-COMPILED = 175
-"""Functions that may be compiled while it runs. Our values take 70 of them; the server's, which the contracts come from, are standard
-dataclasses, for it runs without us.
-"""
+COMPILED = 12
+"""Functions that may be compiled while it runs: those of values that have many instances, and of Python's own named tuples."""
 
 WATCH = """
 import atexit, builtins, json, os, sys
