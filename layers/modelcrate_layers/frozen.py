@@ -180,23 +180,22 @@ FEW = 8
 
 def _first_init(cls: Any) -> Callable[..., None]:
     """An `__init__` for the first instances, which puts the compiled one into its own place then. Two threads may both do it, and do the same."""
-    fields: tuple[_Field, ...] = getattr(cls, _OWN)
-    names, known, needed = cls.__match_args__, frozenset(cls.__match_args__), _needed(cls)
-    checked, count = hasattr(cls, "__post_init__"), 0
+    count = 0
 
     def first(self: Any, *args: Any, **named: Any) -> None:
         nonlocal count
         count += 1
+        names = cls.__match_args__
         given = dict(zip(names, args, strict=False)) | named
-        right = len(given) == len(args) + len(named) and needed <= given.keys() <= known
+        right = len(given) == len(args) + len(named) and _needed(cls) <= given.keys() <= frozenset(names)
         if count > FEW or not right:  # Python refuses wrong arguments better than we could
             cls.__init__ = _compiled_init(cls)
             cls.__init__(self, *args, **named)
             return
-        for name, default, factory, _ in fields:
+        for name, default, factory, _ in getattr(cls, _OWN):
             value = given[name] if name in given else default if factory is _ABSENT else factory()
             object.__setattr__(self, name, value)
-        if checked:
+        if hasattr(cls, "__post_init__"):
             self.__post_init__()
 
     return first
