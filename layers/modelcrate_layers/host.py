@@ -66,6 +66,7 @@ def find_program(name: str, search: str | None = None) -> str | None:
 
 if sys.platform == "win32":
     import msvcrt
+    import threading
 
     _AT, _PLACES = 1 << 30, 64
     """A lock is on bytes far behind the end of the file, for locked bytes can't be read: those that share it have one each, who has it alone all."""
@@ -108,6 +109,14 @@ if sys.platform == "win32":
         """Reads at a place of a file that no other thread reads."""
         os.lseek(handle, offset, os.SEEK_SET)
         return os.read(handle, size)
+
+    _WRITING = threading.Lock()
+
+    def pwrite(handle: int, data: bytes | memoryview, offset: int) -> int:
+        """Writes at a place of a file that threads write together and nobody reads. Returns how many bytes were written."""
+        with _WRITING:
+            os.lseek(handle, offset, os.SEEK_SET)
+            return os.write(handle, data)
 
     def may_have_holes(status: os.stat_result) -> bool:
         """Returns False: where holes are can't be asked."""
@@ -161,6 +170,7 @@ else:
 
     file_status = os.stat
     pread = os.pread
+    pwrite = os.pwrite
     replace = os.replace
     set_mode = os.fchmod
 

@@ -14,8 +14,8 @@ from modelcrate.home.folder import open_store
 from modelcrate.images import image
 from modelcrate.images.image import VARIANT, Image, ImageLayer, Index
 from modelcrate.images.image_config import RunSpec
+from modelcrate.images.plain_layers import replace_layers
 from modelcrate.images.reading import Found
-from modelcrate.transports import docker_archive
 from modelcrate.transports.addresses import find
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered
@@ -118,7 +118,7 @@ def test_the_image_is_there_and_valid(kind: str, place: Place, settings: Config,
     found = judged(kind, address, settings).image()
     assert found.id == made.id
     assert [each.layer.diff_id for each in found.layers] == [each.layer.diff_id for each in made.layers]
-    wanted = docker_archive.replace_layers(made) if kind == "docker-archive" else made
+    wanted = replace_layers(made) if kind == "docker-archive" else made
     assert delivered.digest == wanted.digest
     assert delivered.kind == kind
     assert delivered.sent > 0

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from modelcrate.config import Config
+from modelcrate.events import ignore_event
+from modelcrate.images.image import ImageLayer, assemble
+from modelcrate.images.image_config import RunSpec
 from modelcrate.images.reference import Reference
 from modelcrate.net.errors import ConnectionFailed, ErrorResponse, NotFound
 from modelcrate.registry.events import Warned
 from modelcrate.registry.profiles import Mirror, Rule
-from modelcrate_layers.content import Descriptor, Digest, MediaType, canonical_json
+from modelcrate.transports import docker_archive
+from modelcrate.transports.connections import Connections
+from modelcrate_layers.content import Descriptor, Digest, MediaType, Platform, canonical_json
 from modelcrate_layers.errors import IntegrityError, RegistryError
+from modelcrate_layers.tar import codec as codecs
+from modelcrate_layers.tar import writer
+from modelcrate_layers.tar.recipe import Layer
+from modelcrate_layers.tar.sources import Bytes
+from modelcrate_layers.tar.tree import file
 from support.images import Memory, StillClock, image, noise
 from support.real_registry import Running
 from support.scripted import Again, Drop, Reply, Script, Short, digest_of, scripted
+from support.validator import assert_valid_archive
 
 from .conftest import Client
 
@@ -361,6 +375,39 @@ def test_a84_a_mirror_with_the_right_bytes_is_enough(script: Script, client: Cli
         registry = client(rules=(Rule(script.host, mirrors=(Mirror(mirror.host),)),))
         assert registry.blob(at(script), one).read() == noise(300_000)
     assert script.seen == []
+
+
+def test_a84_the_end_of_a_blob_comes_from_who_answers_first(script: Script, client: Client) -> None:
+    """It is a hint: nobody is asked twice for it."""
+    one, data = stored(script), noise(300_000)
+    with scripted() as empty, scripted(blobs=dict(script.blobs)) as full:
+        rules = (Rule(script.host, mirrors=(Mirror(empty.host), Mirror(full.host))),)
+        blob = client(rules=rules).blob(at(script), one)
+        assert blob.end(4) == data[-4:]
+        assert (empty.count("GET", "/blobs/"), full.count("GET", "/blobs/")) == (1, 1)
+        assert not script.seen
+        full.blobs.clear()
+        assert blob.end(4) == data[-4:]
+        script.plan("GET", "/blobs/", Reply(503), times=99)
+        with pytest.raises(RegistryError):
+            blob.end(4)
+    assert script.count("GET", "/blobs/") == 2
+
+
+def test_a_layer_is_fetched_once_for_a_docker_archive(script: Script, client: Client, tmp_path: Path) -> None:
+    """How long its tar is, its last four bytes tell."""
+    tar = b"".join(writer.stream([file(b"a", Bytes(noise(300_000)))]))
+    data = b"".join(codecs.gzip().encode([tar], len(tar)))
+    one = replace(stored(script, data), media_type=MediaType.LAYER_GZIP)
+    layer = Layer(one, Digest.of(tar), -1, codecs.Codec("gzip"))
+    made = assemble(
+        Platform("linux", "amd64"), {}, [ImageLayer("base", "", layer, client().blob(at(script), one))], RunSpec()
+    )
+    path = tmp_path / "image.tar"
+    docker_archive.parse(str(path)).deliver(made, Connections(Config(tmp_path / "home")), ignore_event)
+    fetched = [seen.headers.get("range") for seen in script.seen if "/blobs/" in seen.path]
+    assert fetched == [f"bytes={len(data) - 4}-", None]
+    assert_valid_archive(path)
 
 
 @pytest.mark.parametrize("page", [b"<html>Please sign in</html>", b"\n<!DOCTYPE HTML><title>Portal</title>"])

@@ -15,7 +15,7 @@ from modelcrate.images import artifact
 from modelcrate.images.image import Graph
 from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference, has_host
-from modelcrate.transports import archive
+from modelcrate.transports import archive, archive_file
 from modelcrate.transports.addresses import find, name_of
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Blob, Descriptor, Digest
@@ -136,7 +136,7 @@ def create_bundle(
     )
     size = writer.Tar(members).size
     if part is None:
-        archive.write(str(path), members)
+        archive_file.write(str(path), members)
         paths: tuple[Path, ...] = (path,)
     else:
         paths = write_parts(path, writer.stream(members), part)

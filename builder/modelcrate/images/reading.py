@@ -45,7 +45,6 @@ from modelcrate_layers.content import (
 )
 from modelcrate_layers.errors import CrateError, IntegrityError, SourceError, placed
 from modelcrate_layers.frozen import dataclass, replace
-from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.codec import Codec
 from modelcrate_layers.tar.recipe import Layer
 
@@ -261,13 +260,6 @@ def _is_image(collection: Collection, descriptor: Descriptor) -> bool:
     manifest = parse_document(collection.read(descriptor), descriptor, collection.where)
     config, *layers = (Descriptor.parse(each) for each in (manifest.get("config"), *(manifest.get("layers") or [])))
     return config.media_type in _CONFIGS and all(each.media_type in _NAMES for each in layers)
-
-
-def plain_size(layer: ImageLayer) -> int:
-    """Returns the length of a layer's tar in bytes: from its annotation, else by unpacking it once."""
-    if layer.layer.tar_size >= 0:
-        return layer.layer.tar_size
-    return sum(map(len, codecs.decode(layer.blob.chunks())))
 
 
 def _diff_ids(config: Mapping[str, Any], layers: list[Descriptor], where: str) -> list[Digest]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
-from modelcrate_layers.content import Blob
+from modelcrate.images.image import Deliverable
+from modelcrate_layers.content import Blob, Digest
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.store import Layout
+from modelcrate_layers.tar.codec import Codec
 from modelcrate_layers.tar.recipe import Layer, Measuring
 
 
@@ -48,4 +51,37 @@ class EarlyUpload(Protocol):
 
     def begin(self, blob: Blob) -> None:
         """Begins to send a blob, and returns at once."""
+        ...
+
+
+class Place(Protocol):
+    """Room for the tar of one layer in an output, where it is written while it passes on its way into a codec."""
+
+    def take(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """Yields the chunks, and writes each of them."""
+        ...
+
+    def name(self, digest: Digest) -> None:
+        """Says which digest all that has passed has."""
+        ...
+
+
+@runtime_checkable
+class PlacingOutput(Protocol):
+    """An output that has room for the tars of layers before these are made: their lengths decide where they are."""
+
+    def takes(self, codec: Codec) -> bool:
+        """Returns whether there can be room for the tar of a layer that has a codec in its image."""
+        ...
+
+    def reserve(self, expected: Deliverable) -> Mapping[Digest, Place]:
+        """Returns the places of tars by their diff ids.
+
+        Args:
+            expected: The image as it will be, but for digests: where a layer is not made yet, others of the same length stand for them. An
+                image that turns out to be another is delivered all the same, and tars that were written are written again.
+
+        Raises:
+            UserError: The output can't have such an image.
+        """
         ...

@@ -6,27 +6,41 @@ disk already and may be larger than the rest of the disk; nor is a spliced layer
 
 from __future__ import annotations
 
-import os
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from modelcrate.config import Config
-from modelcrate.events import Emit, Event, TrackedChunks
+from modelcrate.events import Emit, TrackedChunks
 from modelcrate.images.blobs import DeferredBlob, FetchPackages
-from modelcrate.images.image import ImageLayer, Origin
+from modelcrate.images.image import Deliverable, ImageLayer, Origin
 from modelcrate.images.previous import Previous
-from modelcrate.images.sinks import Discard, EarlyUpload, Sink, StoreSink
+from modelcrate.images.sinks import Discard, EarlyUpload, Place, PlacingOutput, Sink, StoreSink
+from modelcrate.pipeline.crew import Crew
 from modelcrate.pipeline.hash_tee import HashTee
 from modelcrate.pipeline.plan import STORED_ROLES, Plan, PlannedLayer, choose_codec, is_kept
 from modelcrate.pipeline.reuse import still_exists
-from modelcrate_layers.content import Blob, Digest
-from modelcrate_layers.errors import CrateError
+from modelcrate_layers.content import Blob, Descriptor, Digest
 from modelcrate_layers.frozen import dataclass, field, replace
 from modelcrate_layers.layer_cache import LayerCache, settled
 from modelcrate_layers.store import Layout
+from modelcrate_layers.tar.codec import NONE
 from modelcrate_layers.tar.recipe import Layer, Measuring, Recipe, RecipeBlob
 from modelcrate_layers.tar.writer import Tar
+
+Packed = Sequence[tuple[ImageLayer, ...]]
+"""The layers of each image, lowest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """An output with room for tars, and how the image is made of which it has to know the size."""
+
+    output: PlacingOutput
+    assemble: Callable[[Packed], Deliverable]
+
+    def reserve(self, expected: Packed) -> Mapping[Digest, Place]:
+        """Returns the places of tars by their diff ids. `expected` are the layers as they will be, but for digests."""
+        return self.output.reserve(self.assemble(expected))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +48,15 @@ class PackTargets:
     """The sinks for the bytes of a build's layers.
 
     `models` gets the model layers. `kept` gets the other layers that are made; by default it is the store. `ahead` uploads kept layers
-    while others are still made. `hashes` computes hashes of the model files as they pass.
+    while others are still made. `hashes` computes hashes of the model files as they pass. `places` gets the tars of layers, whatever
+    sink these have.
     """
 
     models: Sink = field(default_factory=Discard)
     kept: Sink | None = None
     ahead: EarlyUpload | None = None
     hashes: HashTee | None = None
+    places: Places | None = None
 
     def take(self, planned: PlannedLayer, measuring: Measuring, store: Layout) -> Layer:
         """Writes a layer to the sink of its role and returns the measured layer."""
@@ -56,6 +72,28 @@ class PackTargets:
 
 DEFAULT_TARGETS = PackTargets()
 """Models are measured, the rest is kept in the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A layer before its bytes are read.
+
+    `begun` is when its files were looked at, in nanoseconds. `place` is where its tar goes, beside its sink.
+    """
+
+    planned: PlannedLayer
+    recipe: Recipe = field(repr=False)
+    inputs: tuple[str, ...]
+    begun: int
+    place: Place | None = None
+
+    @property
+    def layer(self) -> ImageLayer:
+        """The layer as it will be, but for digests, and for the length of what is stored where that is no plain tar."""
+        diff_id, size, codec = Digest.of(str(self.planned.cache_key).encode()), self.recipe.tar.size, self.recipe.codec
+        stored = diff_id if codec == NONE else Digest.of(str(diff_id).encode())
+        layer = Layer(Descriptor(codec.media_type, stored, size), diff_id, size, codec, self.inputs)
+        return _placed(self.planned, layer, RecipeBlob(self.recipe, layer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,47 +125,51 @@ class Packer:
             ):  # one that another image has need not be made
                 wanted[each.cache_key] = each
         made = {key: self._made(each) for key, each in wanted.items() if not each.new}
-        made |= self._together([each for each in wanted.values() if each.new], check)
-        return [(*plan.base, *(made[each.cache_key] for each in plan.layers)) for plan in plans]
+        if new := sorted((each for each in wanted.values() if each.new), key=_last):
+            made |= self._together(plans, made, new, check)
+        return _stacked(plans, made)
 
-    def _together(self, wanted: Sequence[PlannedLayer], check: Callable[[], None] | None) -> dict[Digest, ImageLayer]:
-        """Makes layers, several at once; the largest first, so that a large one does not run alone at the end.
+    def _together(
+        self,
+        plans: Sequence[Plan],
+        made: Mapping[Digest, ImageLayer],
+        new: Sequence[PlannedLayer],
+        check: Callable[[], None] | None,
+    ) -> dict[Digest, ImageLayer]:
+        """Makes layers, several at once, in the order given. Where there is room for their tars in an output, the lengths of all come first."""
+        with Crew.of(self.config.workers) as crew:
+            packer, drafts = replace(self, emit=crew.watched(self.emit)), dict[Digest, Draft]()
+            layers = dict[Digest, ImageLayer]()
+            if self.sinks.places is not None:
+                for planned, begun in crew.run(packer._begun, new):
+                    if isinstance(begun, Draft):
+                        drafts[planned.cache_key] = begun
+                    else:
+                        layers[planned.cache_key] = begun
+                expected = {**made, **layers, **{key: each.layer for key, each in drafts.items()}}
+                places = self.sinks.places.reserve(_stacked(plans, expected))
+                drafts = {
+                    key: replace(each, place=places.get(expected[key].layer.diff_id)) for key, each in drafts.items()
+                }
+            left = [each for each in new if each.cache_key not in layers]
+            making = crew.run(lambda each: packer._made(each, drafts.get(each.cache_key)), left)
+            if check is not None:
+                check()
+            for planned, layer in making:
+                layers[planned.cache_key] = layer
+                if self.sinks.ahead is not None and planned.role in STORED_ROLES and layer.origin == "built":
+                    self.sinks.ahead.begin(layer.blob)
+        return layers
 
-        Layers that are kept use the processors, one each: with more at once, they take turns with the largest, and all wait for that one
-        in the end. A model may wait for its sink, so models run in addition to them.
-        """
-        if not wanted:
-            return {}
-        from concurrent.futures import ThreadPoolExecutor, as_completed
+    def _begun(self, planned: PlannedLayer) -> ImageLayer | Draft:
+        """A layer, or its draft, if there can be room for its tar."""
+        draft = self._draft(planned)
+        places = self.sinks.places
+        return draft if places is not None and places.output.takes(draft.recipe.codec) else self._made(planned, draft)
 
-        made: dict[Digest, ImageLayer] = {}
-        stop = threading.Event()
-        packer = replace(self, emit=_unless(stop, self.emit))
-        workers = self.config.workers
-        busy = min(workers, os.cpu_count() or 1)
-        with ThreadPoolExecutor(busy, "pack") as packing, ThreadPoolExecutor(workers, "pass") as passing:
-            waiting = {
-                (packing if each.role in STORED_ROLES else passing).submit(packer._made, each): each
-                for each in sorted(wanted, key=_last)
-            }
-            try:
-                if check is not None:
-                    check()
-                for done in as_completed(waiting):
-                    planned, layer = waiting[done], done.result()
-                    made[planned.cache_key] = layer
-                    if self.sinks.ahead is not None and planned.role in STORED_ROLES and layer.origin == "built":
-                        self.sinks.ahead.begin(layer.blob)
-            except BaseException:
-                stop.set()
-                for pool in (packing, passing):
-                    pool.shutdown(wait=False, cancel_futures=True)
-                raise
-        return made
-
-    def _made(self, planned: PlannedLayer) -> ImageLayer:
+    def _made(self, planned: PlannedLayer, draft: Draft | None = None) -> ImageLayer:
         """A layer that was made, or the same one of an earlier image, if it is still there."""
-        layer = self._layer(planned)
+        layer = self._layer(planned, draft)
         if layer.origin != "built" or layer.key is not None:
             return layer
         for each in self.previous:
@@ -136,17 +178,17 @@ class Packer:
                 return _taken(taken, planned, layer.layer.inputs, f"same bytes as in {each.where}")
         return layer
 
-    def _layer(self, planned: PlannedLayer) -> ImageLayer:
+    def _layer(self, planned: PlannedLayer, draft: Draft | None) -> ImageLayer:
         if planned.key is None or planned.known is not None or self.facts is None:
-            return self._new(planned)
+            return self._new(planned, draft)
         with self.facts.making(planned.cache_key):
             known = self.facts.get(planned.cache_key)
             if known is not None and is_kept(planned.role, known.codec) and not self.store.intact(known.descriptor):
                 known = None
             why = "made by another build meanwhile" if known else planned.why
-            return self._new(replace(planned, known=known, why=why))
+            return self._new(replace(planned, known=known, why=why), draft)
 
-    def _new(self, planned: PlannedLayer) -> ImageLayer:
+    def _new(self, planned: PlannedLayer, draft: Draft | None) -> ImageLayer:
         known, store = planned.known, self.store
         if (existing := planned.kind.materials().existing) is not None:
             return ImageLayer(planned.role, planned.name, *existing, "reused", planned.why)
@@ -154,18 +196,30 @@ class Packer:
             return _taken(planned.taken, planned, planned.kind.inputs(), planned.why)
         if known is not None:
             return _placed(planned, known, DeferredBlob(store, known, planned.kind, self.fetch))
+        return self._measured(draft or self._draft(planned))
+
+    def _draft(self, planned: PlannedLayer) -> Draft:
         self.fetch(planned.kind)
         begun = time.time_ns()
         tree = planned.kind.tree()
         choice = choose_codec(planned.policy, tree, deflated=planned.kind.materials().deflated)
-        recipe = Recipe.of(tree, choice.codec)
+        return Draft(planned, Recipe.of(tree, choice.codec), planned.kind.inputs(), begun)
+
+    def _measured(self, draft: Draft) -> ImageLayer:
+        """The layer of a draft, by the one pass over its recipe."""
+        planned, recipe, store = draft.planned, draft.recipe, self.store
         tar, label, size = self.sinks.hashed(planned, recipe.tar), f"{planned.role}: {planned.name}", recipe.tar.size
-        measuring = Measuring.of(recipe, TrackedChunks(tar, label, size, self.emit), size)
+        passing: Iterable[bytes] = TrackedChunks(tar, label, size, self.emit)
+        if draft.place is not None:
+            passing = draft.place.take(passing)
+        measuring = Measuring.of(recipe, passing, size)
         measuring.key, measuring.label = str(planned.cache_key), label
-        layer = replace(self.sinks.take(planned, measuring, store), inputs=planned.kind.inputs())
+        layer = replace(self.sinks.take(planned, measuring, store), inputs=draft.inputs)
+        if draft.place is not None:
+            draft.place.name(layer.diff_id)
         files = planned.kind.materials().files
         if planned.key is not None or settled(
-            (*tree.entries, *files), begun
+            (*recipe.tree.entries, *files), draft.begun
         ):  # stamps that can't be trusted are not remembered
             self.config.layer_cache.put(planned.cache_key, layer)
         if is_kept(planned.role, layer.codec):
@@ -178,15 +232,8 @@ def _last(planned: PlannedLayer) -> int:
     return -planned.kind.materials().size
 
 
-def _unless(stop: threading.Event, emit: Emit) -> Emit:
-    """Returns an `emit` that raises once the build is stopped."""
-
-    def emit_unless_stopped(event: Event) -> None:
-        if stop.is_set():
-            raise CrateError("something else of the same build has failed")
-        emit(event)
-
-    return emit_unless_stopped
+def _stacked(plans: Sequence[Plan], layers: Mapping[Digest, ImageLayer]) -> list[tuple[ImageLayer, ...]]:
+    return [(*plan.base, *(layers[each.cache_key] for each in plan.layers)) for plan in plans]
 
 
 def _taken(layer: ImageLayer, planned: PlannedLayer, inputs: tuple[str, ...], why: str) -> ImageLayer:

@@ -22,16 +22,14 @@ from modelcrate.events import Done, Emit, Notice, ignore_event, time_step
 from modelcrate.home.folder import open_store
 from modelcrate.home.home_lock import shared_home_lock
 from modelcrate.home.result_cache import ResultCache
-from modelcrate.images import image
 from modelcrate.images.blobs import FetchPackages
-from modelcrate.images.image import MODELCAR, VARIANT, Copy, Deliverable, Image, ImageLayer, Index
-from modelcrate.images.image_config import BASE_DIGEST, BASE_NAME, EPOCH
-from modelcrate.images.sinks import Discard, EarlyUpload, Sink
-from modelcrate.pipeline import compose
+from modelcrate.images.image import Copy, Deliverable, Image, ImageLayer, Index
+from modelcrate.images.sinks import Discard, EarlyUpload, PlacingOutput, Sink
+from modelcrate.pipeline.assemble import assemble_parts, join_parts
 from modelcrate.pipeline.compatible import remember_checked, were_checked_together
 from modelcrate.pipeline.hash_tee import HashTee
 from modelcrate.pipeline.locking import check_models, make_lock, measured_models, own_models, remember_build
-from modelcrate.pipeline.pack import DEFAULT_TARGETS, Packer, PackTargets
+from modelcrate.pipeline.pack import DEFAULT_TARGETS, Packed, Packer, PackTargets, Places
 from modelcrate.pipeline.plan import Plan
 from modelcrate.pipeline.prepare import Prepared, limit_way_out, prepare
 from modelcrate.pipeline.receipt import Receipt
@@ -40,7 +38,6 @@ from modelcrate.pipeline.reuse import RepositoryOutput, contradictions
 from modelcrate.resolve.lock import Lock
 from modelcrate.resolve.package_fetcher import PackageFetcher, supply
 from modelcrate.resolve.world import (
-    Resolved,
     check_package_conflicts,
     fetch_packages,
     open_fetcher,
@@ -162,7 +159,7 @@ class Session:
             outputs = [self._completed(each, prepared) for each in prepared.request.outputs]
             places = [stack.enter_context(open_output(each, self.connections, self.emit)) for each in outputs]
             hashes = HashTee()
-            targets = _targets(places, hashes if prepared.request.attestations.wants_sbom(places) else None)
+            targets = self._targets(prepared, places, hashes)
             receipt = self._with_tests(request, self._make(prepared, targets))
             return self._delivered(Build(prepared, receipt, hashes, begun), places)
 
@@ -226,6 +223,23 @@ class Session:
         """An output with the image's name, where it was given none, and with what the image is made from, where it takes that."""
         named = output.with_name(prepared.request.project.name) if isinstance(output, NameableOutput) else output
         return named.prepared(prepared) if isinstance(named, PreparedOutput) else named
+
+    def _targets(self, prepared: Prepared, outputs: Sequence[Output], hashes: HashTee) -> PackTargets:
+        """Where the bytes of a build go: into its output as they come, if it has only one, and that takes them so.
+
+        An output has no room for layers, if it gets documents whose lengths nobody knows before there are layers.
+        """
+        only = outputs[0] if len(outputs) == 1 else None
+        wanted = prepared.request.attestations
+        places = None
+        if isinstance(only, PlacingOutput) and not wanted.wants_any(outputs):
+            places = Places(only, partial(self._expected, prepared))
+        return PackTargets(
+            models=only if isinstance(only, Sink) else Discard(),
+            ahead=only if isinstance(only, EarlyUpload) else None,
+            hashes=hashes if wanted.wants_sbom(outputs) else None,
+            places=places,
+        )
 
     def _make(self, prepared: Prepared, targets: PackTargets) -> Receipt:
         timings = dict(prepared.timings)
@@ -315,12 +329,19 @@ class Session:
         for notice in package_notices(prepared.world, elsewhere):
             self.emit(Notice(notice))
 
-    def _assembled(self, prepared: Prepared, packed: Iterable[tuple[ImageLayer, ...]]) -> Image | Index:
+    def _assembled(self, prepared: Prepared, packed: Packed) -> Image | Index:
         """Assembles the image, or the index of several platforms and variants, and holds it to the limits of its size and growth."""
-        left, parts = iter(packed), list[Image | Index]()
-        for each in prepared.every:
-            parts.append(self._limited(each, self._assemble(each, [next(left) for _ in each.plans])))
-        return parts[0] if len(parts) == 1 else image.combine(chain.from_iterable(each.images for each in parts))
+        parts = assemble_parts(prepared, packed, self.config.created)
+        return join_parts([self._limited(each, made) for each, made in zip(prepared.every, parts, strict=True)])
+
+    def _expected(self, prepared: Prepared, packed: Packed) -> Deliverable:
+        """Assembles the image that an output makes room for, with what goes beside it."""
+        made = join_parts(assemble_parts(prepared, packed, self.config.created))
+        if not prepared.request.project.tests:
+            return made
+        from modelcrate.pipeline.testing import load_tests, with_tests
+
+        return with_tests(made, load_tests(prepared.request))
 
     def _limited(self, prepared: Prepared, made: Image | Index) -> Image | Index:
         request = prepared.request
@@ -345,45 +366,7 @@ class Session:
             raise
         return made
 
-    def _assemble(self, prepared: Prepared, packed: Iterable[tuple[ImageLayer, ...]]) -> Image | Index:
-        project = prepared.request.project
-        created = project.created or self.config.created or EPOCH
-        images = [
-            image.assemble(
-                resolved.platform,
-                resolved.below.config,
-                layers,
-                compose.run_spec(project, resolved),
-                created,
-                _annotations(prepared.request, resolved),
-            )
-            for resolved, layers in zip(prepared.world.platforms, packed, strict=True)
-        ]
-        return images[0] if len(images) == 1 else image.combine(images)
-
-
-def _targets(places: Sequence[Output], hashes: HashTee | None) -> PackTargets:
-    """Where the bytes of a build go: into its output as they come, if it has only one, and that takes them so."""
-    only = places[0] if len(places) == 1 else None
-    models = only if isinstance(only, Sink) else Discard()
-    return PackTargets(models, ahead=only if isinstance(only, EarlyUpload) else None, hashes=hashes)
-
 
 def _call_all(checks: Iterable[Callable[[], None]]) -> None:
     for check in checks:
         check()
-
-
-def _annotations(request: Request, resolved: Resolved) -> dict[str, str]:
-    project, below = request.project, resolved.below
-    notes = {"org.opencontainers.image.title": project.name}
-    if project.modelcar:
-        notes[MODELCAR] = "true"
-    if request.variant_name:
-        notes[VARIANT] = request.variant_name
-    if below.reference:
-        notes |= {
-            BASE_NAME: below.reference,
-            BASE_DIGEST: str(below.digest),
-        }
-    return notes

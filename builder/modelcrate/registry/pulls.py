@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from typing import TypeVar
 
 from modelcrate.images.reference import Reference
@@ -122,6 +123,21 @@ class RemoteBlob:
         if start:
             return self._of(Mirror(self.ref.registry), start, self.puller.transport.engine)
         return verified(self._from_anywhere(), self.descriptor, f"{self.ref.name}@{self.descriptor.digest}")
+
+    def end(self, size: int) -> bytes:
+        """Returns the last bytes, from the first of the mirrors and the registry that sends them. Each is asked once.
+
+        Nothing verifies them: they are a hint.
+
+        Raises:
+            CrateError: None of them sends them.
+        """
+        impatient = RetryEngine(Patience(attempts=1), self.puller.transport.clock, silent)
+        *mirrors, origin = (*self.puller.mirrors(self.ref), Mirror(self.ref.registry))
+        for mirror in mirrors:
+            with suppress(CrateError):
+                return b"".join(self._of(mirror, self.descriptor.size - size, impatient))
+        return b"".join(self._of(origin, self.descriptor.size - size, impatient))
 
     def exists(self) -> bool:
         """Returns whether the registry still has the blob, by one HEAD. A registry without HEAD counts as lacking it."""

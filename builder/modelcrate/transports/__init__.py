@@ -16,7 +16,9 @@ from modelcrate_layers.patterns import compile_later
 if TYPE_CHECKING:
     from modelcrate.transports.output import Output
 
-_SHARED = frozenset({"addresses", "archive", "connections", "output", "transfer_events"})
+_SHARED = frozenset(
+    {"addresses", "archive", "archive_file", "archive_session", "connections", "output", "transfer_events"}
+)
 """Modules of this folder that are no kinds of place."""
 
 SHAPES = ("modelcar", "modelpack", "modelpack-tar")

@@ -1,8 +1,7 @@
-"""A tar of an image as one file: what both kinds of archives share. Reading unpacks nothing; blobs are ranges of the file."""
+"""A tar of an image as one file: what is in both kinds of archives. Reading unpacks nothing; blobs are ranges of the file."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,12 @@ from modelcrate.events import Emit, track_chunks
 from modelcrate.images import artifact
 from modelcrate.images.image import Graph
 from modelcrate.transports import NESTED
-from modelcrate_layers.atomic import incoming, write_all
 from modelcrate_layers.content import MAX_JSON, Blob, Descriptor, canonical_json, parse_object
-from modelcrate_layers.errors import IntegrityError, MachineError, SourceError
+from modelcrate_layers.errors import IntegrityError, SourceError
 from modelcrate_layers.frozen import dataclass, field
 from modelcrate_layers.named_file import open_named_file
-from modelcrate_layers.store import LAYOUT_VERSION, REF_NAME, FileBlob, as_machine_error
+from modelcrate_layers.store import LAYOUT_VERSION, REF_NAME, FileBlob
 from modelcrate_layers.tar import codec as codecs
-from modelcrate_layers.tar import writer
 from modelcrate_layers.tar.reader import Place, index_tar
 from modelcrate_layers.tar.sources import Bytes, FileRange, Source, Stamp
 from modelcrate_layers.tar.tree import Entry, directory, file
@@ -193,47 +190,6 @@ def layout_members(
 def json_entry(path: str, value: object) -> Entry:
     """Returns a member with a value as JSON."""
     return _entry(path, Bytes(canonical_json(value)))
-
-
-def write(target: str, entries: Iterable[Entry]) -> int:
-    """Writes an archive, completely or not at all.
-
-    Args:
-        target: The path of the file; `-` is standard output.
-        entries: The members.
-
-    Returns:
-        The size of the archive in bytes.
-
-    Raises:
-        MachineError: The file can't be written, or the reader of standard output has closed it.
-    """
-    chunks = writer.stream(entries)
-    if target == STDOUT:
-        try:
-            return _write_chunks(chunks, sys.stdout.fileno())
-        except BrokenPipeError:
-            raise MachineError("was closed before the archive had ended", where="standard output") from None
-    path = Path(target)
-    with as_machine_error(path):
-        if path.exists() and not path.is_file():  # a pipe or a device can't be replaced by renaming a file
-            with open(path, "wb", buffering=0) as out:
-                return _write_chunks(chunks, out.fileno())
-        with incoming(path.absolute().parent) as output:
-            size = 0
-            for chunk in chunks:
-                output.write(chunk)
-                size += len(chunk)
-            output.keep(path)
-    return size
-
-
-def _write_chunks(chunks: Iterable[bytes], handle: int) -> int:
-    size = 0
-    for chunk in chunks:
-        write_all(handle, chunk)
-        size += len(chunk)
-    return size
 
 
 def _entry(path: str, source: Source) -> Entry:

@@ -7,17 +7,20 @@ are those of Docker 25 (moby's save), which containerd's importer reads as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from modelcrate.events import Emit
 from modelcrate.images.artifact import ARTIFACTS_ANNOTATION, ORIGINAL_ANNOTATION, Artifact, format_location
-from modelcrate.images.image import Deliverable, Image, ImageLayer, replaced
+from modelcrate.images.image import Deliverable, Image
 from modelcrate.images.manifests import ArtifactFilter
-from modelcrate.images.reading import Found, plain_size
+from modelcrate.images.plain_layers import TarSize, plain_size, replace_layers
+from modelcrate.images.reading import Found
 from modelcrate.images.reference import Reference, is_drive
 from modelcrate.transports import archive, oci_archive
 from modelcrate.transports.archive import Archive
+from modelcrate.transports.archive_session import ArchiveSession, open_archive
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered
 from modelcrate_layers.content import (
@@ -29,15 +32,13 @@ from modelcrate_layers.content import (
     canonical_json,
     parse_json,
     parse_object,
-    verified,
 )
 from modelcrate_layers.content import Literal as LiteralBlob
 from modelcrate_layers.errors import IntegrityError, SourceError, UserError
 from modelcrate_layers.frozen import dataclass, field, replace
-from modelcrate_layers.read_ahead import read_ahead
 from modelcrate_layers.store import FileBlob
 from modelcrate_layers.tar import codec as codecs
-from modelcrate_layers.tar.recipe import Layer, RecipeBlob
+from modelcrate_layers.tar.codec import Codec
 from modelcrate_layers.tar.sources import sha256
 from modelcrate_layers.tar.tree import Entry
 
@@ -50,32 +51,6 @@ def parse(target: str) -> DockerArchiveOutput:
     drive, rest = (target[:2], target[2:]) if is_drive(target.partition(":")[0]) else ("", target)
     file, colon, name = rest.partition(":")
     return DockerArchiveOutput(drive + file, name if colon else None)
-
-
-@dataclass(frozen=True, slots=True)
-class UnpackedTar:
-    """The tar inside a compressed layer, unpacked anew at each iteration."""
-
-    stored: Blob
-
-    def __iter__(self) -> Iterator[bytes]:
-        return codecs.decode(self.stored.chunks())
-
-
-@dataclass(frozen=True, slots=True)
-class PlainBlob:
-    """The tar of a layer as a blob. Its digest is the diff id. It is made in one thread, and verified and written in another."""
-
-    tar: Iterable[bytes]
-    descriptor: Descriptor
-
-    def chunks(self, start: int = 0) -> Iterator[bytes]:
-        """Yields the tar from an offset on.
-
-        Raises:
-            IntegrityError: The tar has another digest or size.
-        """
-        return codecs.after(verified(read_ahead(self.tar), self.descriptor), start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +71,34 @@ class DockerArchiveOutput:
         """Returns the output with a name, unless it has one already."""
         return self if self.name else DockerArchiveOutput(self.file, name)
 
+    def has_tar(self, codec: Codec) -> bool:
+        """Returns True: all layers are plain tars in it."""
+        return True
+
+    def members(self, image: Deliverable, sizes: TarSize, emit: Emit) -> tuple[Digest, list[Entry]]:
+        """Returns the digest of the image as Docker gets it, and the members. See `ArchiveOutput.members`."""
+        plain, entries = archive_of(image, self.name or "modelcrate:latest", self.target, emit, sizes)
+        return plain.digest, entries
+
+    @contextmanager
+    def session(self, connections: Connections, emit: Emit) -> Iterator[ArchiveSession]:
+        """Opens the output for tars that are written while they are measured."""
+        with open_archive(self) as session:
+            yield session
+
     def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
         """Writes the image. See `Output.deliver`.
 
         Raises:
             UserError: The image is for several platforms.
         """
-        plain, entries = archive_of(image, self.name or "modelcrate:latest", self.target, emit)
-        return Delivered(KIND, self.target, plain.digest, archive.write(self.file, entries))
+        with open_archive(self) as session:
+            return session.deliver(image, connections, emit)
 
 
-def archive_of(image: Deliverable, name: str, where: str, emit: Emit) -> tuple[Image, list[Entry]]:
+def archive_of(
+    image: Deliverable, name: str, where: str, emit: Emit, sizes: TarSize = plain_size
+) -> tuple[Image, list[Entry]]:
     """Returns the image as Docker gets it, and the members of its archive.
 
     Args:
@@ -114,6 +106,7 @@ def archive_of(image: Deliverable, name: str, where: str, emit: Emit) -> tuple[I
         name: What Docker calls it.
         where: The output, for a failure.
         emit: Gets the progress of the blobs.
+        sizes: Tells the lengths of tars.
 
     Raises:
         UserError: The image is for several platforms.
@@ -131,7 +124,7 @@ def archive_of(image: Deliverable, name: str, where: str, emit: Emit) -> tuple[I
         )
     full, short, tag = _names(name)
     original, attached = image.images[0].manifest, image.graph().attached
-    plain = replace_layers(image.images[0])
+    plain = replace_layers(image.images[0], sizes)
     graph, root = plain.graph(), plain.descriptor
     if attached:  # artifacts are about the original manifest, which is not the one that Docker gets
         graph = replace(graph, documents=(*graph.documents, original), attached=attached)
@@ -148,22 +141,6 @@ def archive_of(image: Deliverable, name: str, where: str, emit: Emit) -> tuple[I
         archive.json_entry("repositories", {short.rpartition(":")[0]: {tag: top}}),
     ]
     return plain, archive.layout_entries(graph, root, full, tag, extra, emit)
-
-
-def replace_layers(image: Image) -> Image:
-    """Returns the image with every layer as a plain tar: config and diff ids are the same, the manifest is another."""
-    return replaced(image, tuple(_uncompress(layer) for layer in image.layers))
-
-
-def _uncompress(layer: ImageLayer) -> ImageLayer:
-    """Returns a layer as a plain tar. A recipe makes the tar directly; a stored layer is decompressed while it is read."""
-    if layer.layer.descriptor.digest == layer.layer.diff_id:
-        return layer
-    size = plain_size(layer)
-    plain = Layer(Descriptor(MediaType.LAYER, layer.layer.diff_id, size), layer.layer.diff_id, size, codecs.NONE)
-    tar = layer.blob.recipe.tar if isinstance(layer.blob, RecipeBlob) else UnpackedTar(layer.blob)
-    blob = PlainBlob(tar, plain.descriptor)
-    return ImageLayer(layer.role, layer.name, plain, blob, layer.origin, layer.why, layer.key)
 
 
 def _names(name: str) -> tuple[str, str, str]:
@@ -293,5 +270,5 @@ def _read_layer(opened: Archive, name: str) -> FileBlob:
             where=str(opened.path),
             hint="save the image again: docker save has plain layers",
         )
-    descriptor = Descriptor(codecs.Codec(packed).media_type, Digest("sha256", sha256(source)), source.size)
+    descriptor = Descriptor(Codec(packed).media_type, Digest("sha256", sha256(source)), source.size)
     return FileBlob(opened.path, descriptor, source.offset)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from modelcrate.events import Emit
 from modelcrate.images.artifact import Artifact
 from modelcrate.images.image import Deliverable
 from modelcrate.images.manifests import ArtifactFilter
+from modelcrate.images.plain_layers import TarSize
 from modelcrate.images.reading import Found
 from modelcrate.transports import archive
 from modelcrate.transports.archive import Archive
+from modelcrate.transports.archive_session import ArchiveSession, open_archive
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.oci import choose_manifest, read_tagged_artifacts
 from modelcrate.transports.output import Delivered
 from modelcrate_layers.content import Blob, Descriptor, Digest, parse_object
 from modelcrate_layers.errors import IntegrityError
 from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.tar.codec import NONE, Codec
+from modelcrate_layers.tar.tree import Entry
 
 KIND = "oci-archive"
 EXAMPLE = "FILE"
@@ -35,10 +41,29 @@ class OciArchiveOutput:
 
     kind = KIND
 
+    @property
+    def file(self) -> str:
+        """The path of the file."""
+        return self.target
+
+    def has_tar(self, codec: Codec) -> bool:
+        """Returns whether a layer is in the archive as a plain tar. How long a compressed one is, is known only when it is made."""
+        return codec == NONE
+
+    def members(self, image: Deliverable, sizes: TarSize, emit: Emit) -> tuple[Digest, list[Entry]]:
+        """Returns the digest of the image, and the members. See `ArchiveOutput.members`."""
+        return image.digest, archive.layout_entries(image.graph(), image.descriptor, None, None, (), emit)
+
+    @contextmanager
+    def session(self, connections: Connections, emit: Emit) -> Iterator[ArchiveSession]:
+        """Opens the output for tars that are written while they are measured."""
+        with open_archive(self) as session:
+            yield session
+
     def deliver(self, image: Deliverable, connections: Connections, emit: Emit) -> Delivered:
         """Writes the image. See `Output.deliver`."""
-        entries = archive.layout_entries(image.graph(), image.descriptor, None, None, (), emit)
-        return Delivered(KIND, self.target, image.digest, archive.write(self.target, entries))
+        with open_archive(self) as session:
+            return session.deliver(image, connections, emit)
 
 
 @dataclass(frozen=True, slots=True)

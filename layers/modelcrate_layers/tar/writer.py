@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
+from typing import NamedTuple
 from zlib import adler32
 
 from modelcrate_layers.frozen import dataclass
@@ -61,6 +62,24 @@ class Tar:
 def stream(entries: Iterable[Entry], start: int = 0) -> Iterator[bytes]:
     """Yields a tar of these entries from byte `start` on, in pieces of about CHUNK; entries before `start` are not read."""
     return gather(_pieces(entries, start))
+
+
+class Member(NamedTuple):
+    """An entry at its place in a tar: the header blocks, and the byte at which its contents begin."""
+
+    entry: Entry
+    header: bytes
+    at: int
+
+
+def lay_out(entries: Iterable[Entry]) -> tuple[list[Member], int]:
+    """Returns the members of a tar of these entries, and its length. All other bytes of the tar are zeros."""
+    members, at = list[Member](), 0
+    for entry in entries:
+        head = header(entry)
+        members.append(Member(entry, head, at + len(head)))
+        at += len(head) + _padded(entry.size)
+    return members, at + len(END)
 
 
 def header(entry: Entry) -> bytes:

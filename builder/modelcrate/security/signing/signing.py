@@ -12,7 +12,7 @@ from modelcrate.images.reading import Found
 from modelcrate.security.signing.keys import Signer
 from modelcrate.security.signing.repeated import repeated
 from modelcrate.security.signing.statements import CYCLONEDX, IN_TOTO, PROVENANCE, SIGNED, SPDX, attest, simple
-from modelcrate.transports import archive, oci
+from modelcrate.transports import archive, archive_file, oci
 from modelcrate.transports import registry as registries
 from modelcrate.transports.oci import LayoutCollection
 from modelcrate.transports.oci_archive import OciArchiveCollection
@@ -103,7 +103,7 @@ def _rewrite(found: Found, path: Path, artifacts: tuple[Artifact, ...]) -> None:
         key: value for key, value in found.descriptor.annotations.items() if key not in (ARTIFACTS_ANNOTATION, REF_NAME)
     }
     root = replace(found.descriptor, annotations=kept)
-    archive.write(
+    archive_file.write(
         str(path),
         archive.layout_entries(graph, root, None, found.descriptor.annotations.get(REF_NAME), (), ignore_event),
     )
