@@ -18,7 +18,7 @@ from modelcrate_layers.tar.reader import read_tar
 from modelcrate_layers.tar.recipe import Recipe, measure
 from modelcrate_layers.tar.sources import Bytes, read
 from modelcrate_layers.tar.tree import Entry, Kind, Tree, file
-from modelcrate_layers.tar.writer import Tar, _block, _record, header, stream
+from modelcrate_layers.tar.writer import Tar, _block, _record, header, lay_out, stream
 from support.trees import entries, trees
 
 lawful = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -44,6 +44,18 @@ def test_what_is_written_is_read_back(tree: Tree) -> None:
         for member in read_tar([whole(tree)])
     ]
     assert read_back == list(tree.entries)
+
+
+@given(trees())
+@lawful
+def test_members_at_their_places_are_the_tar(tree: Tree) -> None:
+    members, size = lay_out(tree.entries)
+    made = bytearray(size)
+    for entry, head, at in members:
+        made[at - len(head) : at] = head
+        if entry.source is not None:
+            made[at : at + entry.size] = read(entry.source)
+    assert made == whole(tree)
 
 
 @given(trees())

@@ -87,10 +87,10 @@ class ArchiveFile:
         digests = {each.at: _digest(each) for each in members}
         if any(digest is None or digests.get(at) != digest for at, digest in self.taken.items()):
             self.clear()
-        for each in members:
-            self.put(each.header, each.at - len(each.header))
-        self._fill([each for each in members if each.at not in self.taken])
         with as_machine_error(self._path):
+            for each in members:
+                self.put(each.header, each.at - len(each.header))
+            self._fill([each for each in members if each.at not in self.taken])
             self._file.cut(size)
             self._file.keep(self._path)
         return size
@@ -136,13 +136,11 @@ def open_file(target: str) -> Iterator[ArchiveFile | None]:
         MachineError: There can't be a file.
     """
     path = Path(target)
-    if target == STDOUT or (path.exists() and not path.is_file()):
-        yield None
-        return
     with ExitStack() as stack:
         with as_machine_error(path):
-            file = stack.enter_context(incoming(path.absolute().parent))
-        yield ArchiveFile(path, file)
+            streamed = target == STDOUT or (path.exists() and not path.is_file())
+            file = None if streamed else stack.enter_context(incoming(path.absolute().parent))
+        yield None if file is None else ArchiveFile(path, file)
 
 
 def write(target: str, entries: Iterable[Entry]) -> int:

@@ -32,6 +32,24 @@ def test_a_file_that_is_kept_is_whole(folder: Path) -> None:
     assert os.listdir(folder) == ["name"]
 
 
+def test_bytes_go_to_their_places_in_any_order(folder: Path) -> None:
+    with incoming(folder) as file:
+        file.put(b"two", 4096)
+        file.put(b"one", 0)
+        file.cut(8192)
+        file.keep(folder / "name")
+    assert (folder / "name").read_bytes() == b"one".ljust(4096, b"\0") + b"two".ljust(4096, b"\0")
+
+
+def test_a_file_that_is_cut_has_zeros_where_bytes_were(folder: Path) -> None:
+    with incoming(folder) as file:
+        file.put(b"old", 0)
+        file.cut(0)
+        file.put(b"new", 3)
+        file.keep(folder / "name")
+    assert (folder / "name").read_bytes() == b"\0\0\0new"
+
+
 def test_the_first_of_two_equal_files_stays_and_its_stamp_does_not_change(folder: Path) -> None:
     """Builds beside each other fetch the same package, and the first one is packing it already."""
     with incoming(folder) as one, incoming(folder) as other:
