@@ -11,7 +11,7 @@ from pathlib import Path
 from modelcrate.cli import build_options, result_files
 from modelcrate.cli.console import Console
 from modelcrate.render.text import receipt_text
-from modelcrate.transports import archive
+from modelcrate.transports import is_stdout
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
         receipt = build_and_report(args, console).receipt
     result_files.write(args, receipt)
-    if any(archive.is_stdout(each.kind, each.target) for each in receipt.outputs):  # standard output is taken
+    if any(is_stdout(each.kind, each.target) for each in receipt.outputs):  # standard output is taken
         console.print_message(receipt_text(receipt, reasons=args.verbose))
     else:
         console.print_result(receipt.json(), receipt_text(receipt, reasons=args.verbose))

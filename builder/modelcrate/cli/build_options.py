@@ -17,7 +17,7 @@ from modelcrate.images.reference import Reference
 from modelcrate.pipeline.request import Request
 from modelcrate.pipeline.session import Build, Session
 from modelcrate.project.byte_sizes import parse_size
-from modelcrate.transports import archive, store
+from modelcrate.transports import is_stdout, store
 from modelcrate.transports.output import Output
 from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.errors import UserError
@@ -190,7 +190,7 @@ def _outputs(args: argparse.Namespace) -> tuple[Output, ...]:
 
 def _check_streams(wanted: Sequence[Output], args: argparse.Namespace) -> None:
     """Raises a UserError if both an archive and the result would go to standard output."""
-    taking = [output for output in wanted if archive.is_stdout(output.kind, output.target)]
+    taking = [output for output in wanted if is_stdout(output.kind, output.target)]
     if len(taking) > 1 or (taking and args.json):
         raise UserError(
             "two things can't share standard output",

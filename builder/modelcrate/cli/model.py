@@ -153,14 +153,14 @@ def _export(args: argparse.Namespace, console: Console) -> None:
     from modelcrate.export.export_model import PLATFORMS, export_model
     from modelcrate.pipeline.receipt import output_facts
     from modelcrate.pipeline.swap_model import registered_or_path
-    from modelcrate.transports import archive
+    from modelcrate.transports import is_stdout
 
     outputs = [transports.parse(text) for text in args.output]
     model = registered_or_path(args.model)
     with console.session() as session:
         place = "" if isinstance(model, Path) else workspace(args, session.connections).address
         done = export_model(model, outputs, session, place, args.platform or PLATFORMS)
-    if any(archive.is_stdout(each.kind, each.target) for each in done):  # standard output is taken
+    if any(is_stdout(each.kind, each.target) for each in done):  # standard output is taken
         return
     lines = [(f"{each.kind}:{each.target}", str(each.digest), f"{format_size(each.sent)} written") for each in done]
     console.print_result([output_facts(each) for each in done], format_table(lines))

@@ -33,7 +33,17 @@ PLACE = "HOST/REPOSITORY[:TAG]"
 _MADE = ("dockerfile", *NESTED)
 """Outputs of `export`: they write something else than the image as it is."""
 
+STDOUT = "-"
+"""The target of an archive that goes to standard output."""
+
 _PORT = compile_later(r"[0-9]{1,5}/")
+
+
+def is_stdout(kind: str, target: str) -> bool:
+    """Returns whether an output of this kind and target goes to standard output, or a shape's, whose target may be an output."""
+    if kind in NESTED:
+        kind, _, target = target.partition(":")
+    return kind.endswith("-archive") and target.partition(":")[0] == STDOUT
 
 
 @cache

@@ -9,7 +9,6 @@ from typing import Any
 from modelcrate.events import Emit, track_chunks
 from modelcrate.images import artifact
 from modelcrate.images.image import Graph
-from modelcrate.transports import NESTED
 from modelcrate_layers.content import MAX_JSON, Blob, Descriptor, canonical_json, parse_object
 from modelcrate_layers.errors import IntegrityError, SourceError
 from modelcrate_layers.frozen import dataclass, field
@@ -19,8 +18,6 @@ from modelcrate_layers.tar import codec as codecs
 from modelcrate_layers.tar.reader import Place, index_tar
 from modelcrate_layers.tar.sources import Bytes, FileRange, Source, Stamp
 from modelcrate_layers.tar.tree import Entry, directory, file
-
-STDOUT = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +122,6 @@ class BlobSource:
         """Returns the bytes of the blob."""
         label = f"write {self.blob.descriptor.digest.short}"
         return track_chunks(self.blob.chunks(), label, self.size, self.emit)
-
-
-def is_stdout(kind: str, target: str) -> bool:
-    """Returns whether an output of this kind and target goes to standard output, or a shape's, whose target may be an output."""
-    if kind in NESTED:
-        kind, _, target = target.partition(":")
-    return kind.endswith("-archive") and target.partition(":")[0] == STDOUT
 
 
 def layout_entries(

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from modelcrate.transports.archive import STDOUT, BlobSource
+from modelcrate.transports import STDOUT
+from modelcrate.transports.archive import BlobSource
 from modelcrate_layers.atomic import Incoming, incoming, write_all
 from modelcrate_layers.content import CHUNK, Digest
 from modelcrate_layers.errors import MachineError
