@@ -6,7 +6,7 @@ import ast
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 
@@ -30,10 +30,18 @@ class Import:
 
 @dataclass(frozen=True)
 class Module:
+    """A module by its name. It is parsed for the first test that asks: collecting tests needs the names only."""
+
     name: str
     path: Path
-    tree: ast.Module
-    imports: tuple[Import, ...]
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.path.read_text(), str(self.path))
+
+    @cached_property
+    def imports(self) -> tuple[Import, ...]:
+        return tuple(_imports(self.tree, False, False))
 
     @property
     def package(self) -> str:
@@ -49,8 +57,7 @@ def modules() -> Mapping[str, Module]:
         for path in sorted((REPOSITORY / root).rglob("*.py")):
             name = ".".join(path.relative_to(REPOSITORY / root).with_suffix("").parts).removesuffix(".__init__")
             if not name.startswith(IN_IMAGES):
-                tree = ast.parse(path.read_text(), str(path))
-                found[name] = Module(name, path, tree, tuple(_imports(tree, False, False)))
+                found[name] = Module(name, path)
     return found
 
 
