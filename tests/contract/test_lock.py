@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,12 @@ LIMIT = 30_000_000
 """Bytes that locking torch and transformers may move."""
 
 
+@cache
 def wheels() -> dict[str, bytes]:
-    """PyTorch and what it brings, by their names and dependencies; together more than `lock` may move."""
+    """PyTorch and what it brings, by their names and dependencies; together more than `lock` may move.
+
+    Made by the first test that wants them, and not by each worker that collects this file: that is six seconds of zlib.
+    """
 
     def large(seed: int) -> dict[str, bytes]:
         return {"weights.bin": noise(LARGE, seed)}
@@ -46,9 +51,6 @@ def wheels() -> dict[str, bytes]:
     }
 
 
-WHEELS = wheels()
-
-
 @pytest.fixture(autouse=True)
 def _in_this_process(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
     with in_this_process(monkeypatch, capfd):
@@ -57,7 +59,7 @@ def _in_this_process(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtu
 
 @pytest.fixture
 def index() -> Iterator[PackageIndex]:
-    with serve(PackageIndex(WHEELS, metadata=True)) as running:
+    with serve(PackageIndex(wheels(), metadata=True)) as running:
         yield running
 
 
@@ -80,18 +82,18 @@ def test_no_package_is_fetched_for_a_lock_and_it_gives_the_image_of_a_build(
     crate = Crate.at(tmp_path / "home")
     said = crate("lock", place).succeeded()
     assert index.fetched() == []
-    assert index.sent < LIMIT < sum(map(len, WHEELS.values()))
+    assert index.sent < LIMIT < sum(map(len, wheels().values()))
     assert "nvidia-cublas-cu12 117." in said.err
     assert "torch: cpu" in said.err
     assert not list((tmp_path / "home").rglob("*.whl"))
     locked = json.loads((place / "modelcrate.lock").read_bytes())
     assert {each["name"]: each["size"] for each in locked["platforms"]["linux/amd64"]["wheels"]} == {
-        "-".join(name.split("-")[0].split("_")): len(data) for name, data in WHEELS.items() if "packaging" not in name
+        "-".join(name.split("-")[0].split("_")): len(data) for name, data in wheels().items() if "packaging" not in name
     }
     assert len(locked["models"][0]["layers"]) == 1
     layout = tmp_path / "layout"
     built = crate("build", place, "--locked", "-o", f"oci:{layout}:1", "--json").succeeded().json
-    assert sorted(set(index.fetched())) == sorted(name for name in WHEELS if "packaging" not in name)
+    assert sorted(set(index.fetched())) == sorted(name for name in wheels() if "packaging" not in name)
     assert_valid_layout(layout)
     (place / "modelcrate.lock").unlink()
     other = Crate.at(tmp_path / "other")
@@ -119,13 +121,13 @@ def test_a_lock_of_an_earlier_version_is_read(tmp_path: Path, index: PackageInde
 def test_sizes_are_told_by_servers_whose_index_tells_none(tmp_path: Path) -> None:
     """By HEAD; and where the server refuses that, by the first byte of a file."""
     for number, head in enumerate((True, False)):
-        with serve(PackageIndex(WHEELS, metadata=True, json=False, head=head)) as index:
+        with serve(PackageIndex(wheels(), metadata=True, json=False, head=head)) as index:
             place = project(tmp_path / str(number), index)
             Crate.at(tmp_path / f"home{number}")("lock", place).succeeded()
             assert index.fetched() == []
             assert index.sent < LIMIT
         pins = json.loads((place / "modelcrate.lock").read_bytes())["platforms"]["linux/amd64"]["wheels"]
-        assert all(each["size"] == len(WHEELS[each["filename"]]) for each in pins)
+        assert all(each["size"] == len(wheels()[each["filename"]]) for each in pins)
 
 
 def test_a_plan_tells_the_size_of_every_layer_and_fetches_nothing(tmp_path: Path, index: PackageIndex) -> None:
@@ -134,7 +136,7 @@ def test_a_plan_tells_the_size_of_every_layer_and_fetches_nothing(tmp_path: Path
     shown = crate("plan", place, "--json").succeeded().json
     layers = {each["name"]: each for each in shown["platforms"][0]["layers"]}
     assert layers["nvidia-cublas-cu12 12.8.4.1"]["size_estimate"] == len(
-        WHEELS[filename("nvidia-cublas-cu12", "12.8.4.1")]
+        wheels()[filename("nvidia-cublas-cu12", "12.8.4.1")]
     )
     assert layers["large:1"]["size"] > 1 << 20
     assert all("size" in each or "size_estimate" in each for each in layers.values())
