@@ -8,6 +8,7 @@ SITE := .venvs/site
 TOGETHER := -n 3 --dist loadfile
 MEASURED := tests/unit tests/contract tests/registry
 REST := tests/properties tests/golden tests/house
+unexport PYTHONDONTWRITEBYTECODE # tests start some thousand processes, each of which would compile all that it imports
 export MODELCRATE_TEST_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modelcrate-tests
 ANYWHERE = $(shell find builder/modelcrate layers/modelcrate_layers -name '*.py' -not -path '*/containers/*' -not -path '*/scripts/*')
 SOURCES := $(shell find builder layers -name '*.py' -o -name '*.asc' 2>/dev/null)
