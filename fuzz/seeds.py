@@ -21,7 +21,7 @@ from modelcrate_layers.content import Descriptor, Digest, MediaType, canonical_j
 from modelcrate_server import wire
 from support import debs, hdf5_files
 from support.elf_files import make_elf
-from support.pickles import EVIL, MALICIOUS, joblib_array, npy, tarred, zipped
+from support.pickles import EVIL, MALICIOUS, TENSOR, joblib_array, loaded, npy, tarred, zipped
 from support.wheels import wheel_bytes
 
 HERE = Path(__file__).parent
@@ -57,6 +57,9 @@ def _pickles() -> Iterator[bytes]:
         yield pickle.dumps({"a": [1, 2.5, None, True, b"x", "y" * 300, (1, 2), {3}], "b": 2**70}, protocol)
     yield joblib_array("f8", 2, b"\0" * 16)
     yield npy(pickle.dumps([1]))
+    yield loaded(TENSOR)
+    yield loaded(TENSOR, 2)
+    yield zipped({"data": b'{"a": {":serialized:": "%b"}}' % base64.b64encode(pickle.dumps([1]))})
 
 
 def _tars() -> Iterator[bytes]:

@@ -36,6 +36,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "pydantic": ("modelcrate.project",),
     "zstandard": ("modelcrate_layers.tar.codec",),
     "isal": ("modelcrate_layers.tar.codec",),
+    "lz4": ("modelcrate.modelfiles.pickle.windows",),
     "installer": ("modelcrate_layers.packages.wheel_install", "modelcrate_layers.packages.wheel"),
     "pysequoia": ("modelcrate.resolve",),
     "uv": ("modelcrate.resolve",),

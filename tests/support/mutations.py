@@ -11,16 +11,18 @@ import random
 import zlib
 from collections.abc import Callable, Iterator
 
-from support.pickles import joblib_array, npy, short, tarred, zipped
+from support.pickles import TENSOR, joblib_array, loaded, npy, short, tarred, zipped
 
 HONEST: tuple[bytes, ...] = (
     *(pickle.dumps({"a": [1, 2.5, "x"], "b": (None, True)}, protocol) for protocol in range(6)),
     joblib_array("u1", 9, b"123456789"),
     npy(b"", "(0,)", "'|u1'"),
+    loaded(TENSOR),
+    loaded(TENSOR, 2),
     b"N.",
     b"(lp0\n.",
 )
-"""Files that may precede an attack: pickles with and without a header, arrays of joblib's and numpy's."""
+"""Files that may precede an attack: pickles with and without a header, arrays of joblib's and numpy's, tensors."""
 
 
 def variants(attack: bytes, others: list[bytes], seed: str, count: int) -> Iterator[bytes]:
@@ -157,7 +159,7 @@ def _wrap(draw: random.Random, data: bytes, _: list[bytes]) -> bytes:
         lambda: zipped({"archive/data.pkl": data, "archive/version": b"3\n"}, draw.choice((0, 8))),
         lambda: zipped({"weights.npy": npy(data)}),
         lambda: _without_magic(tarred({"model.pkl": data})),
-        lambda: tarred({"model.pkl": data, "./model.pkl": HONEST[4]}),
+        lambda: tarred({"model.pkl": data, "./model.pkl": pickle.dumps({"a": 1})}),
         lambda: npy(data, descr=draw.choice(("'O'", "'object'", r"'|\x4f'", "'O8'", "[('a', 'O')]", "'|O4'", '"O"', "'<f4'"))),
         lambda: joblib_array("O8", 1, data),
         lambda: joblib_array("u1", 5, b"12345", data),

@@ -13,6 +13,8 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 
+import zstandard
+
 COMMAND = b"touch CANARY"
 
 
@@ -129,6 +131,59 @@ def joblib_array(
     return wrapper + filled + (b"" if dtype == "O8" else padding) + follows + b"0" + rest
 
 
+def tar_and_pickle(code: bytes) -> bytes:
+    """A whole tar whose first member has opcodes as its name."""
+    whole = bytearray(tarred({"x": pickle.dumps({"a": 1})}))
+    whole[:100] = code.ljust(100, b"\0")
+    whole[148:156] = b" " * 8
+    whole[148:156] = b"%06o\0 " % sum(whole[:512])
+    return bytes(whole)
+
+
+def skipped_and_pickle(code: bytes, first: bytes = b"U") -> bytes:
+    """A frame that readers of zstandard skip, and an honest one: the frame's magic is an opcode with a short text, or with a line."""
+    text = b"a" * 36 if first == b"U" else b"\n"
+    behind = text + b"0" + code
+    frame = first + b"\x2a\x4d\x18" + len(behind).to_bytes(4, "little") + behind
+    return frame + zstandard.compress(pickle.dumps({"a": 1}))
+
+
+def thinc_and_pickle(code: bytes) -> bytes:
+    """A map of MessagePack with 12 keys, the first of which is one of Thinc's: the map's beginning is a text of 165 bytes, and the opcodes behind it."""
+    held = b"a" * (165 - 7) + b"0" + code
+    return b"\x8c\xa5nodes\xd9" + bytes([len(held)]) + held + b"\0" * 22
+
+
+def zip_and_pickle(code: bytes) -> bytes:
+    """A zip that a pickle has in its bytes, but for its comment, which is the pickle's end."""
+    whole = zipped({"x": pickle.dumps({"a": 1})})
+    behind = b"0" + code
+    return b"B" + len(whole).to_bytes(4, "little") + whole[:-2] + len(behind).to_bytes(2, "little") + behind
+
+
+def torch_old(value: bytes, storages: bytes = b"") -> bytes:
+    """PyTorch's format before 1.6, in which a tensor of an ordinary pickle is kept: a `value` in opcodes, with what stands behind the last pickle."""
+    sizes = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    first = b"".join(pickle.dumps(each, 2) for each in (0x1950A86A20F9469CFC6C, 1001, sizes))
+    return first + b"\x80\x02" + value + b"." + pickle.dumps(["94021764185136"], 2) + storages
+
+
+STORAGE = b"(X\7\0\0\0storagectorch\nFloatStorage\nX\x0e\0\0\x0094021764185136X\3\0\0\0cpuK\3NtQ"
+"""The value of such a file: three numbers."""
+
+TENSOR = torch_old(STORAGE, (3).to_bytes(8, "little") + bytes([1, 2, 3, 4] * 3))
+
+
+def loaded(file: bytes, protocol: int = 4) -> bytes:
+    """An ordinary pickle of a tensor, which has the file in its bytes; below protocol 3, as a text."""
+    if protocol < 3:
+        text = file.decode("latin-1").encode()
+        encoded = b"c_codecs\nencode\nX" + len(text).to_bytes(4, "little") + text + b"X\6\0\0\0latin1\x86R"
+        return b"\x80\x02ctorch.storage\n_load_from_bytes\n" + encoded + b"\x85R."
+    literal = b"B" + len(file).to_bytes(4, "little") + file
+    return b"\x80\x04" + short("torch.storage") + short("_load_from_bytes") + b"\x93" + literal + b"\x85R."
+
+
 EVIL = reduced(4)
 _BAD_CRC = bytearray(zipped({"archive/data.pkl": EVIL}))
 _BAD_CRC[14:18] = b"\0\0\0\0"
@@ -228,6 +283,17 @@ MALICIOUS: dict[str, bytes] = {
     "truncated within a frame": b"\x80\x04\x95\x40\0\0\0\0\0\0\0" + stack_global("os", "system")[2:-1],
     "an array of objects in a torch zip": zipped({"archive/data/0": npy(EVIL)}),
     "an array of objects, shaped": npy(EVIL, "(2, 2)"),
+    "a tar whose first name is opcodes": tar_and_pickle(calls("os", "system")),
+    "a frame that zstandard skips": skipped_and_pickle(calls("os", "system")),
+    "a frame with a line": skipped_and_pickle(calls("os", "system"), b"V"),
+    "MessagePack whose beginning is a text": thinc_and_pickle(calls("os", "system")),
+    "a zip in the bytes of a pickle": zip_and_pickle(calls("os", "system")),
+    "a tensor's bytes": loaded(torch_old(calls("os", "system")[:-1])),
+    "a tensor's bytes, as a text": loaded(torch_old(calls("os", "system")[:-1]), 2),
+    "a tensor's bytes, a zip": loaded(zipped({"archive/data.pkl": EVIL, "archive/data/0": bytes(64)})),
+    "a tensor's bytes in a tensor's bytes": loaded(torch_old(loaded(torch_old(calls("os", "system")[:-1]))[2:-1])),
+    "a tensor's bytes, packed": gzip.compress(loaded(torch_old(calls("os", "system")[:-1]))),
+    "a tensor's bytes in a pickle without an end": loaded(torch_old(calls("os", "system")[:-1]), 2)[2:-1],
     "opcodes in joblib's array": joblib_array("u1", 24, b"cos\nsystem\n(S'true'\ntR0N", padding=b"N" + b"0N" * 39),
 }  # fmt: skip
 

@@ -50,6 +50,10 @@ def models() -> Any:
 
     with suppress(ImportError):
         yield from _statistics(numbers, classes)
+    with suppress(ImportError):
+        yield from _bundles(numbers, classes)
+    with suppress(ImportError):
+        yield from _tensors(numbers, classes)
 
 
 def _arrays() -> Any:
@@ -68,10 +72,69 @@ def _arrays() -> Any:
     yield "masked", np.ma.masked_array([1.0, 2], [0, 1])
 
 
+def _bundles(numbers: Any, classes: Any) -> Any:
+    """Yields dicts, lists and tuples of estimators that were fitted on a frame, as scripts save them, with arrays of objects of each kind."""
+    import datetime
+    import decimal
+
+    import numpy as np
+    import pandas as pd
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import LabelEncoder, OneHotEncoder, StandardScaler
+
+    frame = pd.DataFrame(numbers, columns=["age", "fare", "size", "weight"])
+    model, scaler = LogisticRegression().fit(frame, classes), StandardScaler().fit(frame)
+    words = [["red"], ["blue"]] * 15
+    whole = {
+        "model": model,
+        "scaler": scaler,
+        "encoder": OneHotEncoder().fit(words),
+        "labels": LabelEncoder().fit(["no", "yes"]),
+    }
+    yield "bundle", whole
+    yield "bundle of one", {"model": model}
+    yield "bundle with columns", {"columns": list(frame), "model": model}
+    yield "bundle with an index", {"columns": frame.columns, "version": "1.0", "model": model}
+    yield "bundle with a text", {"description": "a model of prices " * 30, "model": model}
+    yield "bundle in a bundle", {"a": {"b": whole, "c": [scaler, (model, 1)]}}
+    yield "list", [model, scaler]
+    yield "tuple", (scaler, model)
+    values: dict[str, list[Any]] = {
+        "texts": ["a", "b", "a"], "times": [pd.Timestamp("2020"), pd.Timestamp("2021")], "numbers": [1, 2.5, None, decimal.Decimal(1)],
+        "dates": [datetime.datetime(2020, 1, 1), datetime.timedelta(1)], "dicts": [{"a": 1}, {"b": [1]}], "arrays": [np.zeros(3), np.ones(2)],
+        "estimators": [model, scaler], "missing": [pd.NA, pd.NaT, np.nan],
+    }  # fmt: skip
+    for name, each in values.items():
+        array = np.empty(len(each), object)
+        array[:] = each
+        yield f"bundle with {name}", {"os": "linux", "values": array, "model": model}
+
+
+def _tensors(numbers: Any, classes: Any) -> Any:
+    """Yields what has tensors outside of PyTorch's own format, where PyTorch is installed: tests need no more of it than that."""
+    import torch
+    from torch import nn
+
+    layers = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+    optimizer = torch.optim.Adam(layers.parameters())
+    layers(torch.tensor(numbers, dtype=torch.float32)).sum().backward()
+    optimizer.step()
+    yield "torch.Module", layers
+    yield (
+        "torch.checkpoint",
+        {"model": layers.state_dict(), "optimizer": optimizer.state_dict(), "mean": numbers.mean(0)},
+    )
+    for kind in (torch.float16, torch.bfloat16, torch.int64, torch.bool, torch.complex64, torch.uint8):
+        yield f"{kind}", {"texts": ["a", "b"], "embeddings": torch.zeros(3, 4, dtype=kind)}
+    yield "torch.sparse", torch.eye(3).to_sparse()
+    yield "torch.empty", [torch.zeros(0, 3), torch.tensor(1.0)]
+
+
 def _statistics(numbers: Any, classes: Any) -> Any:
     """Yields results of statsmodels, over arrays and over a table."""
     import pandas as pd
     import statsmodels.api as sm
+    from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
     table = pd.DataFrame(numbers, index=pd.date_range("2020", periods=len(numbers), freq="D"))
     for kind, data, target in (("arrays", numbers[:, 1:], numbers[:, 0]), ("table", table[[1, 2]], table[0])):
@@ -85,6 +148,7 @@ def _statistics(numbers: Any, classes: Any) -> Any:
     yield "statsmodels.AutoReg", sm.tsa.AutoReg(table[0], 2).fit()
     yield "statsmodels.VAR", sm.tsa.VAR(table).fit(1)
     yield "statsmodels.ExponentialSmoothing", sm.tsa.ExponentialSmoothing(table[0]).fit()
+    yield "statsmodels.ETS", ETSModel(table[0], error="add", trend="add").fit(disp=0)
 
 
 def _made(name: str, kind: Any) -> Any:

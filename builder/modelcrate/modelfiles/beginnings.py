@@ -29,13 +29,15 @@ _LZMA_MEMORY = 1 << 28
 """The sizes of a dictionary by which liblzma knows the format before xz, and the bytes that unpacking its beginning may take."""
 
 HEADED = compile_later(rb"\x80[\x00-\x05]")
+LZ4 = (b"\x04\x22\x4d\x18",)
+"""How a frame of lz4 begins, which joblib reads where its library is."""
+
 UNREAD = (
-    (b"\x04\x22\x4d\x18", "is packed with lz4"),
     (b"7z\xbc\xaf\x27\x1c", "is a 7z archive"),
     (b"Rar!\x1a\x07", "is a RAR archive"),
     (b"LZIP\x01", "is packed with lzip"),
 )
-"""How files begin that are not unpacked here; joblib reads lz4, and Python's lzma reads lzip where its library is new."""
+"""How files begin that are not unpacked here; Python's lzma reads lzip where its library is new."""
 
 ZFILE = compile_later(rb"ZF[\s+0-9a-fA-FxX_]{19} ?(?=[\x08-\x78])")
 """How joblib's compressed files before 0.10 begin: with their length, in any spelling that Python reads, and zlib's stream behind it."""
@@ -54,8 +56,8 @@ _CHECKED = frozenset(bytes([each]) for each in b"\0 01234567\x80\xff")
 BARE = ARGUMENTS.keys() - NEEDY - {ord(".")}
 """The first bytes of pickles without a header. What ends at once names nothing."""
 
-_NO_GLOBAL = compile_later(rb"c[\w.\x80-\xff]*+\n?+[\w.\x80-\xff]*+[^\w.\x80-\xff\n]")
-"""A text that begins as a pickle that imports something at once, and goes on with what no name is made of."""
+_NO_GLOBAL = compile_later(rb"[ci][\w.\x80-\xff]*+\n?+[\w.\x80-\xff]*+[^\w.\x80-\xff\n]")
+"""A text that begins as an opcode that imports something, and goes on with what no name is made of. Python's machine ends there."""
 
 _BEGINNINGS = frozenset(bytes([each]) for each in (*BARE, *b"P\x93", *(magic[0] for magic in (*STREAMS, *LZMA, *ZLIB))))
 """The bytes that a file with pickles may begin with, if it is no tar, has no zip at its end, and isn't called a pickle."""
@@ -101,7 +103,7 @@ _HIDDEN_LETTERS = compile_later(re.escape(_ESCAPE) + rb"[4-7]")
 _NAMING = frozenset({b"c", b"i", b"\x93", b"\x82", b"\x83", b"\x84", b"P", b"Q", b"."})
 """Opcodes that import something or call the loader, and the end, behind which the next pickle may be."""
 
-_RARE = (*(magic for magic, _ in UNREAD), *ZSTD_SKIPPED)
+_RARE = (*LZ4, *(magic for magic, _ in UNREAD), *ZSTD_SKIPPED)
 
 
 def may_have_facts(data: bytes, name: str) -> bool:
@@ -210,7 +212,7 @@ def begins_as_tar(head: bytes) -> bool:
 
 def may_begin_pickles(head: bytes) -> bool:
     """Returns whether a file with these first bytes may have pickles in it, apart from a zip at its end. It runs for every file."""
-    if head[:1] in _BEGINNINGS and (MAGIC.match(head) or head[0] not in BARE or _may_name(head)):
+    if head[:1] in _BEGINNINGS and (MAGIC.match(head) or head[0] not in BARE or may_name(head)):
         return True
     if (
         head.startswith(_RARE)
@@ -241,10 +243,8 @@ def begins_as_lzma(head: bytes) -> bool:
         return False
 
 
-def _may_name(head: bytes) -> bool:
-    """Whether what begins as a pickle without a header may import something, as far as these bytes show: most texts end such a pickle soon."""
-    if _NO_GLOBAL.match(head):
-        return False
+def may_name(head: bytes) -> bool:
+    """Returns whether what begins as a pickle without a header may import something, as far as these bytes show: most texts end such a pickle soon."""
     file = io.BytesIO(head)
     tape = ByteReader(file)
     try:
@@ -257,4 +257,4 @@ def _may_name(head: bytes) -> bool:
         return True
     except IntegrityError:
         return file.tell() == len(head)  # what follows may be right
-    return True
+    return _NO_GLOBAL.match(head, tape.position - 1) is None

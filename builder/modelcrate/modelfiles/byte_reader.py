@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -64,11 +65,21 @@ class ByteReader:
         raise IntegrityError("is cut short: a line has no end")
 
     def skip(self, size: int) -> None:
-        """Passes over `size` bytes."""
+        """Passes over `size` bytes; many of them are not read, but in a compressed stream."""
         if size < 0:
             raise IntegrityError(f"has a length below zero: {size}")
-        for _ in self.pieces(size):
-            pass
+        if size <= CHUNK or self._limit is not None:
+            for _ in self.pieces(size):
+                pass
+            return
+        here = self._file.tell()
+        lacking = size - (self._file.seek(0, io.SEEK_END) - here)
+        if lacking > 0:
+            raise IntegrityError(
+                f"is cut short: {lacking} bytes are missing after byte {self.position + size - lacking}"
+            )
+        self._file.seek(here + size)
+        self._count(size)
 
     def pieces(self, size: int) -> Iterator[bytes]:
         """Yields the next `size` bytes in pieces."""

@@ -47,7 +47,8 @@ from modelcrate.modelfiles.gguf import Gguf, unknown_types
 from modelcrate.modelfiles.keras_config import in_keras_config, keras_in_json
 from modelcrate.modelfiles.named_code import in_names, is_code
 from modelcrate.modelfiles.onnx import PYTHON, Onnx, leads_out
-from modelcrate.modelfiles.pickle.containers import Configuration, Found, Members, contents_of
+from modelcrate.modelfiles.pickle.containers import contents_of
+from modelcrate.modelfiles.pickle.contents import Archive, Configuration, Found, Members
 from modelcrate.modelfiles.pickle.policy import Judgement, judge
 from modelcrate.modelfiles.pickle.windows import Window
 from modelcrate_layers.content import CHUNK
@@ -109,12 +110,7 @@ def in_file(file: BinaryIO, sample: Sample, known: Format | None) -> Iterator[Ju
         elif long_may_configure_code(file, sample.name):
             yield _TOO_LONG
     if sample.head.startswith(b"PK") or ends_as_zip(file):
-        try:
-            yield from in_zip(file, sample.name)
-        except (IntegrityError, OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as fault:
-            yield Judgement.of_code(
-                Verdict.UNKNOWN, "python", f"has members that can't be read: {type(fault).__name__}", unread=True
-            )
+        yield from in_archive(Archive("", file), sample.name)
 
 
 def in_onnx(model: Onnx) -> Iterator[Judgement]:
@@ -201,7 +197,17 @@ def in_tar(archive: Members) -> Iterator[Judgement]:
         yield replace(each, inner=archive.inner)
 
 
-def in_zip(file: BinaryIO, name: str) -> Iterator[Judgement]:
+def in_archive(archive: Archive, name: str = "") -> Iterator[Judgement]:
+    """Yields verdicts on a zip: a file with this name, or what is in one."""
+    try:
+        for each in _in_zip(archive.file, name or archive.inner):
+            yield replace(each, inner=archive.inner)
+    except (IntegrityError, OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as fault:
+        what = f"has members that can't be read: {type(fault).__name__}"
+        yield replace(Judgement.of_code(Verdict.UNKNOWN, "python", what, unread=True), inner=archive.inner)
+
+
+def _in_zip(file: BinaryIO, name: str) -> Iterator[Judgement]:
     """Yields verdicts on a Keras model's configuration and on TorchScript's modules, if the zip has such."""
     with zipfile.ZipFile(file) as archive:
         names = archive.namelist()

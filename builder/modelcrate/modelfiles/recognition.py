@@ -10,7 +10,8 @@ from modelcrate.modelfiles import embedded_code, gguf, lightgbm, onnx, safetenso
 from modelcrate.modelfiles.beginnings import HEAD, ends_as_zip, may_begin_pickles, may_configure, may_have_facts
 from modelcrate.modelfiles.facts import NO_FACTS, ModelFacts
 from modelcrate.modelfiles.formats import Format, Sample, format_of
-from modelcrate.modelfiles.pickle.containers import Configuration, Members, contents_of
+from modelcrate.modelfiles.pickle.containers import contents_of
+from modelcrate.modelfiles.pickle.contents import Archive, Configuration, Members
 from modelcrate.modelfiles.pickle.findings import JOBLIB
 from modelcrate.modelfiles.pickle.policy import Judgement, judge
 from modelcrate_layers.errors import IntegrityError
@@ -80,6 +81,8 @@ def _facts_of_pickles(file: BinaryIO, sample: Sample, known: Format | None, allo
             found += embedded_code.in_member(each)
         elif isinstance(each, Members):
             found += embedded_code.in_tar(each)
+        elif isinstance(each, Archive):
+            found += embedded_code.in_archive(each)
         elif (judged := judge(each, allowed)) is not None:
             found.append(judged)
     word = known.word if known else ""

@@ -12,6 +12,7 @@ import io
 import lzma
 import os
 import pickle
+import sys
 import warnings
 import zipfile
 import zlib
@@ -25,6 +26,7 @@ from modelcrate.modelfiles.byte_reader import ByteReader
 from modelcrate.modelfiles.facts import Verdict
 from modelcrate.modelfiles.pickle import containers, interpreter, names
 from modelcrate.modelfiles.pickle.containers import contents_of
+from modelcrate.modelfiles.pickle.contents import Found
 from modelcrate.modelfiles.pickle.findings import NamedObject
 from modelcrate.modelfiles.pickle.policy import Judgement, judge
 from modelcrate.modelfiles.recognition import facts_at_hand
@@ -48,7 +50,7 @@ from support.waiting import processor_limit
 
 
 def judged(data: bytes, name: str = "model.pkl", allow: tuple[str, ...] = ()) -> list[Judgement]:
-    found = [judge(each, allow) for each in contents_of(io.BytesIO(data), name)]
+    found = [judge(each, allow) for each in contents_of(io.BytesIO(data), name) if isinstance(each, Found)]
     return [each for each in found if each is not None]
 
 
@@ -63,11 +65,25 @@ def test_every_attack_is_seen_and_none_is_run(kind: str, tmp_path: Path, monkeyp
     assert not os.listdir(tmp_path)
 
 
-def test_what_joblib_packs_with_lz4_is_never_safe() -> None:
-    block = len(EVIL) | 1 << 31  # stored as it is
-    packed = b"\x04\x22\x4d\x18\x60\x40\x82" + block.to_bytes(4, "little") + EVIL + bytes(4)
-    assert worst(packed, "model.joblib") is Verdict.UNKNOWN
-    assert worst(packed, "weights") is Verdict.UNKNOWN
+def stored_lz4(data: bytes) -> bytes:
+    """A frame of lz4 whose one block is stored as it is."""
+    return b"\x04\x22\x4d\x18\x60\x40\x82" + (len(data) | 1 << 31).to_bytes(4, "little") + data + bytes(4)
+
+
+def test_what_joblib_packs_with_lz4_is_read_where_its_library_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pytest.importorskip("lz4.frame")
+    plain = pickle.dumps({"a": list(range(99))})
+    assert worst(frame.compress(plain), "model.joblib") is worst(stored_lz4(plain), "weights") is Verdict.SAFE
+    assert worst(frame.compress(plain[:9]) + frame.compress(plain[9:]), "model.joblib") is Verdict.SAFE
+    assert worst(frame.compress(bytes(1 << 23)) + frame.compress(EVIL)) is Verdict.UNKNOWN
+    for name in ("model.joblib", "weights"):
+        assert worst(frame.compress(EVIL), name) is worst(stored_lz4(EVIL), name) is Verdict.UNSAFE
+        for damaged in (frame.compress(plain)[:-6], frame.compress(plain) + b"behind", b"\x04\x22\x4d\x18" + bytes(20)):
+            assert worst(damaged, name) is Verdict.UNKNOWN
+    monkeypatch.setitem(sys.modules, "lz4.frame", None)
+    (found,) = judged(stored_lz4(EVIL), "weights")
+    assert found.unread
+    assert "pip install 'modelcrate[lz4]'" in found.because[0]
 
 
 def test_the_corpus_would_run_if_it_were_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,7 +312,7 @@ def test_the_list_has_no_name_of_a_module_that_runs_code() -> None:
         }  # functions that return their argument; two numbers
         assert {module for module in listed if module.startswith(part)} <= harmless
     roots = {module.partition(".")[0] for module in listed}
-    known = {module.partition(".")[0] for module in names._CALLED}
+    known = {module.partition(".")[0] for module in (*names._CALLED, *names._MADE)}
     assert {root for root in roots if names.is_standard_library(root)} <= known
 
 
@@ -317,6 +333,47 @@ def test_joblib_arrays_are_passed_over() -> None:
     (found,) = judged(data)
     assert found.verdict is Verdict.SAFE
     assert NamedObject("joblib.numpy_pickle", "NumpyArrayWrapper") in found.names
+
+
+def objects(recalled: bytes) -> bytes:
+    """An array of objects behind four texts that are remembered: `pickle.load` takes what the array recalls for one of them."""
+    texts = b"".join(short(each) + b"\x940" for each in ("model", "scaler", "os", "age"))
+    array = (
+        short("numpy.core.multiarray")
+        + b"\x94"
+        + short("_reconstruct")
+        + b"\x94\x93\x94"
+        + short("numpy")
+        + b"\x94"
+        + short("ndarray")
+    )
+    array += (
+        b"\x94\x93\x94K\0\x85\x94C\1b\x94\x87\x94R\x94(K\1K\1\x85"
+        + recalled
+        + short("O8")
+        + b"\x89\x88\x87R(K\3"
+        + short("|")
+    )
+    array += b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x3ftb\x89]" + short("red") + b"atb."
+    return b"\x80\x04" + texts + joblib_array("O8", 1, b"\x80\x04" + array)[2:]
+
+
+def test_arrays_of_objects_in_a_dict_are_read_as_both_do_and_pass() -> None:
+    assert worst(objects(b"h\3" + short("dtype") + b"\x93"), "model.joblib") is Verdict.SAFE
+    for recalled in (b"h\3" + short("load") + b"\x93", b"h\2" + short("system") + b"\x93"):
+        assert worst(objects(recalled), "model.joblib") is Verdict.UNSAFE
+    hidden = (
+        b"h\3"
+        + short("dtype")
+        + b"\x930h\2"
+        + short("system")
+        + b"\x93"
+        + short("true")
+        + b"\x85R0h\3"
+        + short("dtype")
+        + b"\x93"
+    )
+    assert worst(objects(hidden), "model.joblib") is Verdict.UNSAFE
 
 
 def test_plain_arrays_of_numbers_have_no_pickle() -> None:

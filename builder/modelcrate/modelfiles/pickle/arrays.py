@@ -59,7 +59,7 @@ def hides_objects(made: MadeObject) -> bool:
     """Returns whether a pickled `numpy.dtype` may have objects in it that its state denies: numpy then takes bytes of the file for addresses."""
     state = made.state
     kind = made.arguments[0] if made.arguments else None
-    if is_named(kind, "numpy", "record"):
+    if is_named(kind, "numpy", "record") or is_named(kind, "numpy.core.records", "record"):
         kind = "V"  # what the rows of a record array are
     if not isinstance(state, tuple) or len(state) < 8 or not isinstance(kind, str):
         return True  # nothing that numpy writes

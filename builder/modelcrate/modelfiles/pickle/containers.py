@@ -3,6 +3,8 @@
 Every byte of a file is accounted for: it belongs to a pickle, to an array, to a member of an archive or to padding. Where a byte
 belongs to none of them, the file has a finding with a fault, which names the place and the reason.
 
+A file may be two things at once: the first bytes of a tar, of a compressed stream, of MessagePack can be opcodes as well. Such a file is read as both.
+
 Members of a zip are taken by their offsets, without the checks of `zipfile`: PyTorch loads members whose checksum or flags are wrong.
 """
 
@@ -10,19 +12,17 @@ from __future__ import annotations
 
 import io
 import struct
-import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
-from typing import BinaryIO, TypeAlias, cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import BinaryIO
 
 from modelcrate.modelfiles.beginnings import (
     BARE,
     HEAD,
     HEADED,
+    LZ4,
     LZMA,
-    MAGIC,
     MAX_CONFIG,
-    NPY,
     STREAMS,
     UNREAD,
     ZFILE,
@@ -36,18 +36,20 @@ from modelcrate.modelfiles.beginnings import (
     long_may_configure_code,
     may_configure,
     may_configure_code,
+    may_name,
 )
-from modelcrate.modelfiles.byte_reader import PADDING, ByteReader
-from modelcrate.modelfiles.formats import LIBRARIES, PICKLED, Sample, ending_of, format_of
+from modelcrate.modelfiles.byte_reader import ByteReader
+from modelcrate.modelfiles.formats import LIBRARIES, Sample, ending_of, format_of
 from modelcrate.modelfiles.msgpack import states
-from modelcrate.modelfiles.pickle.arrays import npy_array_bytes
-from modelcrate.modelfiles.pickle.findings import NamedObject, PickleFindings, keep_strongest
-from modelcrate.modelfiles.pickle.interpreter import interpret, interpret_plain
+from modelcrate.modelfiles.pickle import saved_agents
+from modelcrate.modelfiles.pickle.contents import Archive, Configuration, Content, Found, Members, Place
+from modelcrate.modelfiles.pickle.findings import LoadedBytes, NamedObject, PickleFindings, keep_strongest
+from modelcrate.modelfiles.pickle.loaded_bytes import BEGINNINGS
+from modelcrate.modelfiles.pickle.rows import BROKEN, read_bare, read_row
 from modelcrate.modelfiles.pickle.windows import (
-    Unpacked,
-    Window,
-    chunks_of,
     deflate_stream,
+    latin_stream,
+    lz4_frames,
     lzma_stream,
     zfile_stream,
     zlib_streams,
@@ -55,7 +57,7 @@ from modelcrate.modelfiles.pickle.windows import (
 from modelcrate.modelfiles.pickle.zip_places import descriptor_bytes, ends_at_its_end, is_in_a_member, uncovered
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.frozen import dataclass, replace
+from modelcrate_layers.frozen import replace
 from modelcrate_layers.tar import codec
 from modelcrate_layers.tar.reader import list_tar
 
@@ -63,53 +65,12 @@ MAX_DEPTH = 6
 """How deep files may be wrapped in each other."""
 
 MAX_MEMBERS = 100_000
-MAX_UNPACKED = 64 << 30
-"""Bytes that one compressed stream may unpack to."""
 
-MAX_SPOOLED = 8 << 30
-"""Bytes of a compressed archive, which is unpacked to disk before it is read."""
+MAX_TOLD = 8
+"""Faults that are told of all files in a pickle's bytes."""
 
-MAX_IN_A_ROW = 10_000
-"""How many pickles may follow one another in one file; PyTorch's old format has five."""
-
-_TORCH_MAGIC = 0x1950A86A20F9469CFC6C
-"""The first pickle of PyTorch's format before 1.6 (torch/serialization.py, MAGIC_NUMBER)."""
-
-_TORCH_PICKLES = 5
-"""That format's pickles: magic, version, the machine's sizes, the object, the keys of its storages, whose bytes follow."""
-
-_BROKEN = (IntegrityError, OSError, EOFError, ValueError, zipfile.BadZipFile, struct.error, NotImplementedError,
-           RuntimeError, MemoryError)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A pickle: its place in the file (empty: the file itself), and what was found in it."""
-
-    inner: str
-    findings: PickleFindings
-    promised: bool = True
-    """Whether the file is a pickle by its first bytes or its name; another file may only resemble one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """A member of an archive that may name code by its bytes, as a configuration that is a file of its own."""
-
-    inner: str
-    data: bytes | None
-    """None: more than MAX_CONFIG."""
-
-
-@dataclass(frozen=True, slots=True)
-class Members:
-    """The names of what is in a tar that has programs or libraries."""
-
-    inner: str
-    names: tuple[str, ...]
-
-
-Content: TypeAlias = Found | Configuration | Members
+PERSID = b"P"
+"""An opcode that ends Python's machine at once, if it is the first, and with which every zip begins."""
 
 
 def contents_of(file: BinaryIO, name: str) -> Iterator[Content]:
@@ -117,45 +78,10 @@ def contents_of(file: BinaryIO, name: str) -> Iterator[Content]:
 
     What can't be read to its end is a pickle with a fault.
     """
-    yield from _within(_Place(file, name, "", 0, True))
+    yield from _within(Place(file, name))
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A file, or a part of one. `seekable`: going to its end costs nothing. `member`: an archive has it, as a file of its own."""
-
-    file: BinaryIO
-    name: str
-    inner: str
-    depth: int
-    seekable: bool
-    member: bool = False
-
-    def head(self, size: int) -> bytes:
-        self.file.seek(0)
-        return self.file.read(size) or b""
-
-    def tape(self) -> ByteReader:
-        self.file.seek(0)
-        return ByteReader(self.file, None if self.seekable else MAX_UNPACKED)
-
-    def broken(self, what: str) -> Found:
-        return Found(self.inner, PickleFindings((), False, (what,)))
-
-    def window(self, start: int, size: int, name: str = "") -> _Place:
-        """Returns a range of this file; with a name, a member of it."""
-        file = io.BufferedReader(Window(self.file, start, size), 1 << 16)
-        if not name:
-            return replace(self, file=file)
-        return _Place(file, name, f"{self.inner}/{name}" if self.inner else name, self.depth + 1, True, True)
-
-    def unpacked(self, unpack: Callable[[Iterator[bytes]], Iterator[bytes]]) -> _Place:
-        """Returns the output of a decompressor for this file."""
-        file = io.BufferedReader(Unpacked(lambda: unpack(chunks_of(self.file))), 1 << 16)
-        return replace(self, file=file, depth=self.depth + 1, seekable=False, member=False)
-
-
-def _within(place: _Place) -> Iterator[Content]:
+def _within(place: Place) -> Iterator[Content]:
     if place.depth > MAX_DEPTH:
         yield place.broken(f"is wrapped more than {MAX_DEPTH} times")
         return
@@ -163,29 +89,75 @@ def _within(place: _Place) -> Iterator[Content]:
         if place.member and may_configure(place.name):
             yield from _configuration(place)
         head = place.head(HEAD)
-        unread = next((what for magic, what in UNREAD if head.startswith(magic)), "")
-        if place.seekable and _is_thinc(place, head):
-            yield from _in_thinc(place)
-        elif head.startswith((b"PK\3\4", ZIP_END)) or _ends_as_zip(place):
+        thinc = place.seekable and _is_thinc(place, head)
+        if not thinc and head.startswith((b"PK\3\4", ZIP_END)):
             yield from _in_zip(place, head)
-        elif unpack := next((unpack for magics, unpack in _UNPACKERS if head.startswith(magics)), None):
-            yield from _within(place.unpacked(unpack))
-        elif head[13:14] == b"\0" and begins_as_lzma(head):
-            yield from _within(place.unpacked(lzma_stream))
-        elif unread:
-            yield place.broken(f"{unread}, which is not read")
-        elif ZFILE.match(head):
-            yield from _within(place.unpacked(zfile_stream))
-        elif begins_as_tar(head):
-            yield from _in_tar(place)
+        elif not thinc and _ends_as_zip(place):
+            yield from _before_a_zip(place, head)
+        elif (wrapped := _in_thinc(place) if thinc else _wrapped(place, head)) is None:
+            yield from _with_files(place, read_row(place, head))
         else:
-            yield from _in_a_row(place, head)
-    except _BROKEN as fault:
+            if _may_be_bare(head):
+                yield from _with_files(place, read_bare(place))
+            yield from wrapped
+    except BROKEN as fault:
         what = fault.what if isinstance(fault, IntegrityError) else f"{type(fault).__name__}: {fault}"
         yield place.broken(f"can't be unpacked: {what[:200]}")
 
 
-def _configuration(place: _Place) -> Iterator[Configuration]:
+def _wrapped(place: Place, head: bytes) -> Iterator[Content] | None:
+    """Returns what yields the contents of a compressed stream or a tar; None for a file that is neither."""
+    if unpack := next((unpack for magics, unpack in _UNPACKERS if head.startswith(magics)), None):
+        return _within(place.unpacked(unpack))
+    if head[13:14] == b"\0" and begins_as_lzma(head):
+        return _within(place.unpacked(lzma_stream))
+    if unread := next((what for magic, what in UNREAD if head.startswith(magic)), ""):
+        return iter([place.broken(f"{unread}, which is not read")])
+    if ZFILE.match(head):
+        return _within(place.unpacked(zfile_stream))
+    return _in_tar(place) if begins_as_tar(head) else None
+
+
+def _may_be_bare(head: bytes) -> bool:
+    """Whether what is something else by its first bytes may be a pickle, too, that has no header."""
+    return head[:1] != PERSID and head[0] in BARE and may_name(head)
+
+
+def _with_files(place: Place, row: Iterable[Found]) -> Iterator[Content]:
+    """Pickles, and what is loaded out of their bytes."""
+    found = list(row)  # read to its end, before other places of the file are
+    yield from found
+    if files := dict.fromkeys(file for each in found for file in each.findings.files):
+        yield from _in_bytes(place.solid(), files)
+
+
+def _in_bytes(place: Place, files: Iterable[LoadedBytes]) -> Iterator[Content]:
+    """Files in the bytes of pickles. Their pickles are one finding: there may be one for each tensor."""
+    names: dict[NamedObject, NamedObject] = {}
+    faults: list[str] = []
+    tricks: list[str] = []
+    limited = False
+    for file in files:
+        inner = place.window(file.start, file.size, f"bytes at {file.start}{file.ending}")
+        if file.latin:
+            inner = replace(inner.unpacked(latin_stream), depth=inner.depth)
+        contents: Iterable[Content] = _within(inner)
+        if not inner.head(4).startswith(BEGINNINGS.get(file.ending, b"")):
+            contents = (inner.broken(f"has no file there that a name with {file.ending} would have"),)
+        for content in contents:
+            if not isinstance(content, Found) or not content.promised:
+                yield content
+                continue
+            keep_strongest(names, content.findings.names)
+            faults += (f"{fault} (in its bytes from {file.start} on)" for fault in content.findings.faults)
+            tricks += (f"{trick} (in its bytes from {file.start} on)" for trick in content.findings.tricks)
+            limited = limited or content.findings.limited
+        del faults[MAX_TOLD:], tricks[MAX_TOLD:]
+    told = PickleFindings(tuple(sorted(names.values())), not faults, tuple(faults), tuple(tricks), limited)
+    yield Found(f"{place.inner}/bytes" if place.inner else "bytes", told)
+
+
+def _configuration(place: Place) -> Iterator[Configuration]:
     data = place.head(MAX_CONFIG + 1)
     if len(data) <= MAX_CONFIG:
         if may_configure_code(data, place.name):
@@ -194,7 +166,7 @@ def _configuration(place: _Place) -> Iterator[Configuration]:
         yield Configuration(place.inner, None)
 
 
-def _ends_as_zip(place: _Place) -> bool:
+def _ends_as_zip(place: Place) -> bool:
     """The same for a part of a file. A compressed member of a zip is unpacked to its end for this; other streams are not."""
     if place.seekable:
         return ends_as_zip(place.file) and not (begins_as_tar(place.head(HEAD)) and is_in_a_member(place.file))
@@ -204,15 +176,15 @@ def _ends_as_zip(place: _Place) -> bool:
     tail = b""
     while piece := place.file.read(CHUNK):
         tail = (tail + piece)[-ZIP_TAIL:]
-    return has_zip_end(tail) and ends_as_zip(_solid(place))
+    return has_zip_end(tail) and ends_as_zip(place.solid().file)
 
 
-def _is_thinc(place: _Place, head: bytes) -> bool:
+def _is_thinc(place: Place, head: bytes) -> bool:
     known = format_of(Sample(place.name, head, len(head)))
     return known is not None and known.word == "thinc"
 
 
-def _in_thinc(place: _Place) -> Iterator[Content]:
+def _in_thinc(place: Place) -> Iterator[Content]:
     """The models of PyTorch's in one of Thinc's. A zip at the file's end is one of them, or else it is read as what it is."""
     size = place.file.seek(0, io.SEEK_END)
     found = list(states(place.file, 0, size))
@@ -224,27 +196,27 @@ def _in_thinc(place: _Place) -> Iterator[Content]:
         yield from _in_zip(place, b"")
 
 
-def _in_zip(place: _Place, head: bytes) -> Iterator[Content]:
-    file = _solid(place)
-    with zipfile.ZipFile(file) as archive:
-        infos = archive.infolist()
-        start_of_list = archive.start_dir
-    if len(infos) > MAX_MEMBERS:
-        raise IntegrityError(f"has more than {MAX_MEMBERS} members")
-    solid = replace(place, file=file, seekable=True)
-    spans = [(start_of_list, file.seek(0, io.SEEK_END))]
-    for info in infos:
-        file.seek(info.header_offset)
-        local = file.read(30)
-        if len(local) < 30 or not local.startswith(b"PK\3\4"):
-            raise IntegrityError(f"has no member where {info.filename[:100]!r} should be")
-        start = info.header_offset + 30 + sum(struct.unpack("<HH", local[26:30]))
-        end = start + info.compress_size + descriptor_bytes(file, start, info)
-        spans.append((info.header_offset, end))
-        if end > start_of_list:
-            yield place.broken(f"has a member that reaches over the end of the others: {info.filename[:100]!r}")
-        if info.file_size or info.compress_size:
-            yield from _in_member(solid, info, start)
+def _before_a_zip(place: Place, head: bytes) -> Iterator[Content]:
+    """A zip at the end of a file. It may stand in the bytes or texts of a pickle, to whose readers all of the file is opcodes."""
+    pickled = HEADED.match(head) is not None
+    found = list(read_row(place, head)) if pickled or _may_be_bare(head) else []
+    if pickled and all(each.findings.whole and not each.findings.faults for each in found):
+        yield from _with_files(place, found)
+        for _, contents in _members(place.solid()):
+            yield from contents
+        return
+    if not pickled:
+        yield from _with_files(place, found)
+    yield from _in_zip(place, head)
+
+
+def _in_zip(place: Place, head: bytes) -> Iterator[Content]:
+    """A zip, in which every byte belongs to a member, to its list at the end, or to what precedes it, and is read as that."""
+    solid = place.solid()
+    spans = []
+    for span, contents in _members(solid):
+        spans.append(span)
+        yield from contents
     prefix, gap = uncovered(sorted(spans))
     if gap:
         yield place.broken(f"has bytes that belong to no member of the zip, at byte {gap}")
@@ -252,26 +224,63 @@ def _in_zip(place: _Place, head: bytes) -> Iterator[Content]:
         yield place.broken("has members that its list at the end does not name, at its beginning")
     elif prefix:
         yield from _within(replace(solid.window(0, prefix), depth=place.depth + 1))
-    if not ends_at_its_end(file):
+    if not ends_at_its_end(solid.file):
         yield place.broken("has more than one end of a zip, or bytes behind it")
 
 
-def _in_member(place: _Place, info: zipfile.ZipInfo, start: int) -> Iterator[Content]:
+def _members(place: Place) -> Iterator[tuple[tuple[int, int], Iterator[Content]]]:
+    """Yields where each member of a zip begins and ends, and its contents; and where its list of them does."""
+    file = place.file
+    with zipfile.ZipFile(file) as archive:
+        infos = archive.infolist()
+        start_of_list = archive.start_dir
+    if len(infos) > MAX_MEMBERS:
+        raise IntegrityError(f"has more than {MAX_MEMBERS} members")
+    whole = (Archive(place.inner, file),) if place.depth else ()  # the file itself is read as one elsewhere
+    yield (start_of_list, file.seek(0, io.SEEK_END)), iter(whole)
+    for info in infos:
+        file.seek(info.header_offset)
+        local = file.read(30)
+        if len(local) < 30 or not local.startswith(b"PK\3\4"):
+            raise IntegrityError(f"has no member where {info.filename[:100]!r} should be")
+        start = info.header_offset + 30 + sum(struct.unpack("<HH", local[26:30]))
+        end = start + info.compress_size + descriptor_bytes(file, start, info)
+        span = info.header_offset, end
+        if end > start_of_list:
+            what = f"has a member that reaches over the end of the others: {info.filename[:100]!r}"
+            yield span, iter([place.broken(what)])
+        yield span, _in_member(place, info, start) if info.file_size or info.compress_size else iter(())
+
+
+def _in_member(place: Place, info: zipfile.ZipInfo, start: int) -> Iterator[Content]:
     """A member of a zip. One that is encrypted is read as if it weren't: PyTorch ignores the flag."""
     inner = place.window(start, info.compress_size, info.filename or "(no name)")
     if info.flag_bits & 1:
         yield inner.broken("is encrypted, so it can't be read")
-    if info.compress_type == zipfile.ZIP_STORED:
-        yield from _within(inner)
-    elif info.compress_type == zipfile.ZIP_DEFLATED:
-        yield from _within(replace(inner.unpacked(deflate_stream), depth=inner.depth, member=True))
-    else:
+    if info.compress_type == zipfile.ZIP_DEFLATED:
+        inner = replace(inner.unpacked(deflate_stream), depth=inner.depth, member=True)
+    elif info.compress_type != zipfile.ZIP_STORED:
         yield inner.broken(f"is packed by method {info.compress_type}, which is not read")
+        return
+    if info.filename == saved_agents.MEMBER:
+        yield from _in_agent(inner)
+    yield from _within(inner)
 
 
-def _in_tar(place: _Place) -> Iterator[Content]:
-    file = _solid(place)
-    solid = replace(place, file=file, seekable=True)
+def _in_agent(place: Place) -> Iterator[Content]:
+    data = place.head(MAX_CONFIG + 1)
+    if len(data) > MAX_CONFIG:
+        if data.lstrip().startswith(b"{"):
+            yield place.broken(f"has more than {MAX_CONFIG >> 20} MiB of attributes, which are not read")
+        return
+    for name, pickled in saved_agents.pickles_in(data):
+        where = f"{place.inner}, {name[:60]}"
+        yield from _within(replace(place, file=io.BytesIO(pickled), name="attribute.pkl", inner=where, seekable=True))
+
+
+def _in_tar(place: Place) -> Iterator[Content]:
+    solid = place.solid()
+    file = solid.file
     names = []
     for name, where in list_tar(file):
         names.append(name.decode("utf-8", "replace") or "(no name)")
@@ -282,128 +291,10 @@ def _in_tar(place: _Place) -> Iterator[Content]:
         yield place.broken("has bytes behind the end of the tar")
 
 
-def _solid(place: _Place) -> BinaryIO:
-    """Returns a file in which every place can be reached; what a decompressor yields is written to a nameless file first."""
-    place.file.seek(0)
-    if place.seekable:
-        return place.file
-    copy = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - it is closed with the last window on it
-    while piece := place.file.read(CHUNK):
-        if copy.tell() > MAX_SPOOLED:
-            raise IntegrityError(f"holds an archive of more than {MAX_SPOOLED >> 30} GiB in a compressed stream")
-        copy.write(piece)
-    copy.seek(0)
-    return copy
-
-
-def _in_a_row(place: _Place, head: bytes) -> Iterator[Found]:
-    """Pickles and numpy's arrays, one after another to the file's end. A file that only might be a pickle is tried first."""
-    known = format_of(Sample(place.name, head, len(head)))
-    if HEADED.match(head) or head.startswith(NPY) or (known is not None and known.word in PICKLED):
-        yield from _row(place)
-    elif head and head[0] in BARE:
-        yield from _bare(place)
-
-
-def _bare(place: _Place) -> Iterator[Found]:
-    """What may be pickles without a header. They are read as far as Python's machine would get."""
-    tape = place.tape()
-    for _ in range(MAX_IN_A_ROW):
-        findings = interpret_plain(tape)
-        behind = tape.peek(6) if findings.whole else b""
-        if findings.limited or findings.arrays or (findings.whole and findings.names) or MAGIC.match(behind):
-            yield from _row(place)
-            return
-        if findings.names:
-            yield Found(place.inner, findings, promised=False)
-        if not findings.whole:
-            return
-
-
-def _row(place: _Place) -> Iterator[Found]:
-    """Pickles and arrays in a row. Where joblib's arrays are among them, the file is read as `pickle.load` would, too."""
-    found: list[Found] = []
-    try:
-        found += _items(place)
-    except _BROKEN as fault:
-        what = fault.what if isinstance(fault, IntegrityError) else f"{type(fault).__name__}: {fault}"
-        found.append(place.broken(what[:200]))
-    if any(each.findings.arrays for each in found):
-        found[0] = replace(found[0], findings=_merged(found[0].findings, _plain_row(place)))
-    yield from found
-
-
-def _items(place: _Place) -> Iterator[Found]:
-    tape = place.tape()
-    values: list[PickleFindings] = []
-    numpys = tape.peek(6) == NPY
-    while not tape.position or tape.peek(1):
-        start = tape.position
-        if start and not tape.peek(HEAD).strip(PADDING):
-            if not tape.ends_in_padding():
-                yield place.broken(f"has padding at byte {start}, and something else behind it")
-            return
-        if tape.peek(6) == NPY and (size := _npy(tape)) is not None:
-            tape.skip(size)
-            continue
-        findings = interpret_plain(tape) if numpys else interpret(tape)
-        if start and not numpys and not findings.whole:
-            what = f"is followed, at byte {start}, by what can't be read as a pickle"
-            findings = replace(findings, faults=(what, *findings.faults))
-        yield Found(place.inner, findings)
-        values.append(findings)
-        if not findings.whole:
-            return
-        if len(values) == _TORCH_PICKLES and values[0].top == _TORCH_MAGIC:
-            _pass_storages(tape, values[3])
-        if len(values) >= MAX_IN_A_ROW:
-            yield place.broken(f"has more than {MAX_IN_A_ROW} pickles in a row")
-            return
-
-
-def _npy(tape: ByteReader) -> int | None:
-    """Reads the header of an array (numpy.lib.format); returns the length of its bytes, None where they are a pickle."""
-    tape.skip(6)
-    version = tape.read(2)[0]
-    size = int.from_bytes(tape.read(2 if version == 1 else 4), "little")
-    if size > 1 << 20:
-        raise IntegrityError("has a header of more than a mebibyte")
-    return npy_array_bytes(tape.read(size))
-
-
-def _pass_storages(tape: ByteReader, model: PickleFindings) -> None:
-    """Passes over the storages behind the pickles of PyTorch's old format: for each, the number of items and their bytes."""
-    if model.storages is None:
-        raise IntegrityError(f"has storages of an unknown type behind byte {tape.position}")
-    tape.skip(sum(8 + each.size for each in model.storages))
-
-
-def _plain_row(place: _Place) -> PickleFindings:
-    """What `pickle.load` finds in a file with joblib's arrays, whose bytes are opcodes to it, called until it fails."""
-    tape = place.tape()
-    names: dict[NamedObject, NamedObject] = {}
-    limited = False
-    for _ in range(MAX_IN_A_ROW):
-        findings = interpret_plain(tape)
-        limited = limited or findings.limited
-        keep_strongest(names, findings.names)
-        if not findings.whole:
-            break
-    return PickleFindings(tuple(names.values()), True, limited=limited)
-
-
-def _merged(one: PickleFindings, other: PickleFindings) -> PickleFindings:
-    names = {each: each for each in other.names}
-    keep_strongest(names, one.names)
-    faults = one.faults
-    if other.limited:
-        faults = (*faults, "has bytes between its opcodes that can't be followed as `pickle.load` would")
-    return replace(one, names=tuple(sorted(names.values())), faults=faults)
-
-
 _UNPACKERS: tuple[tuple[tuple[bytes, ...], Callable[[Iterator[bytes]], Iterator[bytes]]], ...] = (
     ((*STREAMS, *codec.ZSTD_SKIPPED), codec.decode),
     (LZMA, lzma_stream),
     (ZLIB, zlib_streams),
+    (LZ4, lz4_frames),
 )
 """How a compressed stream begins, and what reads it."""

@@ -21,11 +21,15 @@ FILE_WRAPPERS = ("NDArrayWrapper", "ZNDArrayWrapper")
 class Use(IntEnum):
     """What a pickle does with a name; the higher value is the more that the name can do."""
 
+    FOLLOWED = -1
+    """It is called, each time in a way that says all about it, and what it does then is among the findings."""
     NAMED = 0
     """The name is stored."""
     MADE = 1
     """An instance is made without a call of its constructor, and given its state (`cls.__new__(cls)`, `__setstate__`)."""
-    CALLED = 2
+    KEPT = 2
+    """It is stored with arguments, to be called later."""
+    CALLED = 3
     """It is called, or passed to something that may call it."""
 
 
@@ -86,6 +90,19 @@ class MadeObject:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadedBytes:
+    """Bytes in a pickle that are loaded as a file of their own: where they begin, how many they are, and the `ending` of a name for such a file.
+
+    `latin`: they stand there as a text in UTF-8, each character of which is one byte of the file (protocols before 3 have no bytes).
+    """
+
+    start: int
+    size: int
+    latin: bool
+    ending: str
+
+
+@dataclass(frozen=True, slots=True)
 class Storage:
     """The bytes of a tensor that PyTorch's format before 1.6 writes behind the pickles."""
 
@@ -116,6 +133,8 @@ class PickleFindings:
     """Whether one of them was fitted on a frame, and keeps the names of its columns."""
     storages: tuple[Storage, ...] | None = ()
     """PyTorch's storages; None where one of them is of an unknown type."""
+    files: tuple[LoadedBytes, ...] = ()
+    """What is loaded out of its bytes."""
     top: object = None
     """The stand-in for the pickled value."""
 

@@ -6,12 +6,15 @@ Stack, marks and memo are followed as Python's own machine follows them, because
 from __future__ import annotations
 
 import _compat_pickle
+from collections import Counter
 
 from modelcrate.modelfiles.byte_reader import ByteReader, LimitError
 from modelcrate.modelfiles.pickle.arrays import hides_objects, joblib_array_bytes
 from modelcrate.modelfiles.pickle.findings import (
     COMPUTED,
+    LoadedBytes,
     MadeDict,
+    MadeList,
     MadeObject,
     NamedObject,
     PickleFindings,
@@ -22,17 +25,32 @@ from modelcrate.modelfiles.pickle.findings import (
     is_file_wrapper,
     is_named,
 )
+from modelcrate.modelfiles.pickle.guarded import (
+    ATTRIBUTE,
+    PARTIAL,
+    array_parts,
+    attribute,
+    holds_partial,
+    is_guarded,
+    is_partial,
+    kept_function,
+    names_in,
+    shows_all,
+)
+from modelcrate.modelfiles.pickle.loaded_bytes import bytes_loaded_by, bytes_loaded_in_state
 from modelcrate.modelfiles.pickle.names import allowed
-from modelcrate.modelfiles.pickle.opcodes import ARGUMENTS, OPAQUE, OPAQUE_TEXT
+from modelcrate.modelfiles.pickle.opcodes import ARGUMENTS, OPAQUE, OPAQUE_TEXT, Passage
 from modelcrate.modelfiles.pickle.vm import MARK, OPCODE_ACTIONS
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.frozen import replace
 
 MAX_STACK = 1 << 20
 MAX_MEMO = 1 << 23
 """How many values are followed; models have some hundred thousand."""
 
 MAX_NAMES = 10_000
+
+MAX_FILES = 100_000
+"""How many files in its bytes a pickle may load: one for each tensor."""
 
 VERSIONS = {"_sklearn_version": "scikit-learn"}
 """Keys under which objects keep the version of the package that pickled them."""
@@ -57,17 +75,14 @@ MAKERS = frozenset(
 RECONSTRUCTOR = "copyreg._reconstructor"
 """It makes an instance of its first argument, and calls the constructor of the second, the class of Python's own that it is based on."""
 
-ATTRIBUTE = ("builtins", "getattr")
-"""What takes an attribute of a class: pickles of time zones name a method of their class by it."""
-
-PARTIAL = ("functools", "partial")
-"""What keeps a function for later, with arguments. It calls nothing by itself, and what it keeps counts as called."""
-
 OF_TYPE = "torch._tensor._rebuild_from_type_v2"
 """It calls its first argument, and takes what comes out for an instance of the second, without a call of its constructor."""
 
 FORMULA_DATA = "statsmodels.base.data"
 """The module whose classes evaluate a formula while they are given their state (`ModelData.__setstate__`), if the state asks for it."""
+
+HOLDING = frozenset({NamedObject, MadeObject, MadeDict, MadeList, tuple})
+"""The types of stand-ins that are names, or may have some in them."""
 
 _MAKE_TEXT = frozenset({"str", "str_", "scalar", "encode"})
 """Names on the list that can make a text."""
@@ -113,9 +128,7 @@ def _run(machine: _Machine) -> PickleFindings:
     except (OSError, EOFError, ValueError) as fault:  # a compressed stream that is damaged
         machine.faults.append(f"can't be unpacked: {type(fault).__name__}")
     machine.finish()
-    for name, pushes in machine.guarded.items():
-        if not pushes:
-            machine.names.pop(name, None)
+    machine.judge_guarded()
     return PickleFindings(
         names=tuple(sorted(machine.names.values())),
         whole=whole,
@@ -127,6 +140,7 @@ def _run(machine: _Machine) -> PickleFindings:
         features=machine.features.pop() if len(machine.features) == 1 else 0,
         framed=machine.framed,
         storages=None if machine.storages is None else tuple(machine.storages.values()),
+        files=tuple(machine.files),
         top=machine.stack[-1] if whole and machine.stack else None,
     )
 
@@ -148,8 +162,9 @@ class _Machine:
         self.frame_end = 0
         self.wrapper_pushes = self.wrapper_uses = 0
         """How often joblib's classes of wrappers came on the stack, and how often an instance was made of one and filled as joblib does."""
-        self.guarded = {ATTRIBUTE: 0, PARTIAL: 0}
-        """How often each of these came on the stack without a use that says all about it. Such uses alone don't count as the name's."""
+        self.guarded: Counter[tuple[str, str]] = Counter()
+        """How often each guarded name came on the stack without a use that says all about it."""
+        self.files: dict[LoadedBytes, None] = {}
 
     def run(self) -> None:
         """Follows the opcodes up to STOP. Raises an IntegrityError where Python's machine ends before it."""
@@ -193,8 +208,20 @@ class _Machine:
             value.pushes += 1
         elif type(value) is NamedObject:
             self.wrapper_pushes += is_array_wrapper(value) or is_file_wrapper(value)
-            if (value.module, value.name) in self.guarded:
+            if is_guarded(value):
                 self.guarded[value.module, value.name] += 1
+
+    def judge_guarded(self) -> None:
+        """Gives each guarded name the use that counts, at the end of the run."""
+        for pair, open_uses in self.guarded.items():
+            if pair in self.names:
+                self.names[pair] = NamedObject(*pair, Use.CALLED if open_uses else Use.FOLLOWED)
+
+    def load(self, file: LoadedBytes) -> None:
+        """Remembers a file in the pickle's bytes that is loaded."""
+        self.files[file] = None
+        if len(self.files) > MAX_FILES:
+            raise LimitError(f"loads more than {MAX_FILES} files out of its bytes")
 
     def pop(self) -> Value:
         if not self.stack:
@@ -239,13 +266,13 @@ class _Machine:
         pair = module if isinstance(module, str) else COMPUTED, name if isinstance(name, str) else COMPUTED
         return self.note(NamedObject(*(_renamed(*pair) if self.protocol < 3 else pair)))
 
-    def note(self, found: NamedObject) -> NamedObject:
+    def note(self, found: NamedObject, use: Use = Use.NAMED) -> NamedObject:
         """Remembers a name with the most that is done with it."""
         known = self.names.get((found.module, found.name))
-        if known is None or known.use < found.use:
+        if known is None or known.use < use:
             if len(self.names) >= MAX_NAMES:
                 raise LimitError(f"names more than {MAX_NAMES} things")
-            self.names[found.module, found.name] = found
+            self.names[found.module, found.name] = NamedObject(found.module, found.name, use)
         return found
 
     def item(self, key: str, value: Value) -> None:
@@ -275,29 +302,54 @@ class _Machine:
             self.storages = None
 
     def call(self, what: Value, arguments: Value, use: Use) -> None:
+        """Calls a stand-in, or makes an instance of it (`use`), and pushes a stand-in for what comes out."""
         given = arguments if isinstance(arguments, tuple) else None
-        self.guarded[PARTIAL] += any(map(_is_partial, given or ()))
-        if _is_partial(what):
-            what, first = _kept(what)
+        if is_partial(what):
+            what, first = kept_function(what)
             given = (*first, *given) if first is not None and given is not None else None
             self.guarded[PARTIAL] += not isinstance(what, NamedObject)
-        elif given and use is Use.CALLED and is_named(what, *ATTRIBUTE) and (found := _attribute(given)) is not None:
-            self.guarded[ATTRIBUTE] -= 1
-            self.push(self.note(found))
+        elif isinstance(what, MadeObject):
+            self.trick("calls an object that it has made")
+        elif (
+            isinstance(what, NamedObject) and is_guarded(what) and use is Use.CALLED and self.follow(what, given or ())
+        ):
             return
-        elif given and use is Use.CALLED and is_named(what, *PARTIAL) and isinstance(given[0], NamedObject):
-            self.guarded[PARTIAL] -= 1
         if isinstance(what, NamedObject) and not is_named(what, *PARTIAL):
-            self.note(NamedObject(what.module, what.name, use))
-        base = given[1] if given and len(given) > 1 and str(what) == RECONSTRUCTOR else None
-        named = _names_in(given)
-        kind = given[1] if given and len(given) > 1 and str(what) == OF_TYPE else None
+            self.note(what, use)
+        if any(type(each) in HOLDING for each in given or ()):
+            self.hand_over(what, given or (), use)
+        self.push(MadeObject(what, given, use))
+
+    def follow(self, what: NamedObject, given: tuple[object, ...]) -> bool:
+        """Follows a call of a guarded name, if it is one that says all; returns whether what comes out of it is on the stack."""
+        pair = what.module, what.name
+        if pair == ATTRIBUTE and (found := attribute(given)) is not None:
+            self.push(self.note(found))
+        elif pair == PARTIAL and given and isinstance(given[0], NamedObject):
+            self.guarded[pair] -= 1
+            return False
+        elif (file := bytes_loaded_by(what, given)) is not None:
+            self.load(file)
+            self.push(MadeObject(what, given))
+        elif (parts := array_parts(what, given)) is not None:
+            self.call(parts[0], parts[1], Use.CALLED)
+            self.build(parts[2])
+        else:
+            return False
+        self.guarded[pair] -= 1
+        return True
+
+    def hand_over(self, what: Value, given: tuple[object, ...], use: Use) -> None:
+        """Notes the names among arguments, which a call may call."""
+        self.guarded[PARTIAL] += holds_partial(given)
+        named = names_in(given)
+        base = given[1] if len(given) > 1 and str(what) == RECONSTRUCTOR else None
+        kind = given[1] if len(given) > 1 and str(what) == OF_TYPE else None
         if sum(each is kind for each in named) > 1:
             kind = None  # it is called as well
+        most = Use.KEPT if is_named(what, *PARTIAL) and use is Use.CALLED else Use.CALLED
         for each in named:
-            made = each is kind or (_is_maker(what) and each is not base)
-            self.note(NamedObject(each.module, each.name, Use.MADE if made else Use.CALLED))
-        self.push(MadeObject(what, given, use))
+            self.note(each, Use.MADE if each is kind or (_is_maker(what) and each is not base) else most)
 
     def build(self, state: Value) -> None:
         """BUILD: sets an object's state. joblib reads an array's bytes where the object is its wrapper of an array."""
@@ -308,16 +360,21 @@ class _Machine:
             return
         made.state = state
         made.builds += 1
+        for file in bytes_loaded_in_state(state):
+            if file is None:
+                self.trick("loads bytes out of its state that don't stand in the file as they are")
+            else:
+                self.load(file)
         if is_array_wrapper(made.what):
             self.array(made)
         elif is_file_wrapper(made.what):
             self.array_file(made)
         elif is_named(made.what, *PARTIAL):
-            self.guarded[PARTIAL] += not _shows_all(state)
-            for each in _names_in(state):
-                self.note(replace(each, use=Use.CALLED))
+            self.guarded[PARTIAL] += not shows_all(state)
+            for each in names_in(state):
+                self.note(each, Use.KEPT)
         elif isinstance(made.what, NamedObject) and made.what.module == FORMULA_DATA and not _has_no_formula(state):
-            self.note(replace(made.what, use=Use.CALLED))
+            self.note(made.what, Use.CALLED)
         elif is_named(made.what, "numpy", "dtype") and hides_objects(made):
             self.trick("makes a type of numpy's that takes plain bytes for objects")
 
@@ -353,17 +410,19 @@ class _Machine:
         name = made.state.get("filename") if isinstance(made.state, MadeDict) and made.state.complete else None
         if not isinstance(name, str) or set("/\\").intersection(name):
             self.trick("has an array in a file that lies elsewhere, or of no plain name")
-        for each in _names_in(made.state):
-            self.note(replace(each, use=Use.MADE))
+        for each in names_in(made.state):
+            self.note(each, Use.MADE)
         self.stack[-1] = OPAQUE
 
     def _objects(self) -> None:
         """Reads an array of objects: a pickle of its own in the middle of this one, which joblib reads as `pickle.load` does."""
         inner = interpret_plain(self.tape)
         for each in inner.names:
-            self.note(each)
-            if (each.module, each.name) in self.guarded:
-                self.guarded[each.module, each.name] += 1
+            self.note(each, each.use)
+            if is_guarded(each):
+                self.guarded[each.module, each.name] += each.use is not Use.FOLLOWED
+        for file in inner.files:
+            self.load(file)
         for version in inner.versions:
             self.versions.setdefault(("", f"{version.package} {version.version}"), version)
         self.features |= {inner.features} if inner.features else set()
@@ -385,6 +444,8 @@ class _PlainMachine(_Machine):
         for each in (module, name):
             if not _may_be_text(each):
                 raise IntegrityError("imports by a name that is no text")
+            if each is module and isinstance(each, Passage):
+                raise IntegrityError("imports what no module is called: a long text")
             if isinstance(each, str) and not all(part.isidentifier() for part in each.split(".")):
                 raise IntegrityError(f"imports what no module is called: {each[:60]!r}")
         return super().named(module, name)
@@ -407,53 +468,12 @@ def _may_be_text(value: Value) -> bool:
     if isinstance(value, MadeObject) and isinstance(value.what, NamedObject):
         known = value.use is Use.MADE or allowed(value.what.module, value.what.name) is not None
         return value.what.name in _MAKE_TEXT or not known
-    return isinstance(value, (str, MadeObject)) or value is OPAQUE_TEXT
+    return isinstance(value, (str, MadeObject)) or value is OPAQUE_TEXT or (isinstance(value, Passage) and value.text)
 
 
 def _has_no_formula(state: Value) -> bool:
     """Whether the state of the data of a model of statsmodels has nothing of a formula, whose text is evaluated while it is set."""
     return isinstance(state, MadeDict) and state.complete and not any(key.startswith("restore_") for key in state)
-
-
-def _is_partial(value: Value) -> bool:
-    return isinstance(value, MadeObject) and is_named(value.what, *PARTIAL)
-
-
-def _kept(partial: Value) -> tuple[Value, tuple[object, ...] | None]:
-    """Returns the function that a `partial` keeps, and its first arguments, None where they are not known. A call of it is a call of this function."""
-    assert isinstance(partial, MadeObject)
-    state = (
-        (*(partial.arguments or (None,))[:1], (partial.arguments or ())[1:]) if not partial.builds else partial.state
-    )
-    if not isinstance(state, tuple) or len(state) < 2:
-        return OPAQUE, None
-    return state[0], state[1] if isinstance(state[1], tuple) else None
-
-
-def _shows_all(state: Value) -> bool:
-    """Whether all is known that the state of a `partial` sets: its function, its arguments, those with a key."""
-    if not isinstance(state, tuple) or len(state) != 4 or not isinstance(state[0], NamedObject):
-        return False
-    return isinstance(state[1], tuple) and all(
-        each is None or (isinstance(each, MadeDict) and each.complete) for each in state[2:]
-    )
-
-
-def _attribute(given: tuple[object, ...]) -> NamedObject | None:
-    """Returns the name that `getattr` of these arguments is; None where they are not a name and a text."""
-    if len(given) == 2 and isinstance(given[0], NamedObject) and isinstance(given[1], str):
-        return NamedObject(given[0].module, f"{given[0].name}.{given[1]}")
-    return None
-
-
-def _names_in(value: Value, depth: int = 0) -> list[NamedObject]:
-    """The names in a tuple or dict of arguments."""
-    if isinstance(value, NamedObject):
-        return [value]
-    if depth > 8 or not isinstance(value, (tuple, dict)):
-        return []
-    inner = value.values() if isinstance(value, dict) else value
-    return [found for each in inner for found in _names_in(each, depth + 1)]
 
 
 def _is_maker(what: Value) -> bool:

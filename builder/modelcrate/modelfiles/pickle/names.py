@@ -12,6 +12,7 @@ _CALLED: Mapping[str, str] = {
     "builtins": "object set frozenset bytearray bytes str int float bool complex list dict tuple slice range Ellipsis NotImplemented",
     "collections": "OrderedDict defaultdict deque Counter",
     "copyreg": "_reconstructor",
+    "re": "_compile",
     "_codecs": "encode",
     "datetime": "date datetime time timedelta timezone",
     "decimal": "Decimal",
@@ -24,7 +25,11 @@ _CALLED: Mapping[str, str] = {
     "types": "SimpleNamespace",
     "pytz": "_UTC _p FixedOffset",
     "dateutil.tz.tz": "tzutc tzlocal",
-    "pyarrow.lib": "py_buffer type_for_alias field list_ large_list struct map_ dictionary binary timestamp duration time32 time64 decimal128",
+    "lifelines.utils": "CensoringType",
+    "stable_baselines3.common.type_aliases": "TrainFrequencyUnit",
+    "cmdstanpy.cmdstan_args": "Method",
+    "stanio.reshape": "VariableType",
+    "pyarrow.lib": "py_buffer type_for_alias field schema list_ large_list struct map_ dictionary binary timestamp duration time32 time64 decimal128",
     "sklearn.utils.validation": "check_array",
     "numpy": "dtype ndarray",
     "numpy.core.multiarray": "_reconstruct scalar",
@@ -47,6 +52,8 @@ _CALLED: Mapping[str, str] = {
     "torch._tensor": "_rebuild_from_type_v2 Tensor",
     "torch.nested._internal.nested_tensor": "_rebuild_njt",
     "torch.serialization": "_get_layout",
+    "torch.nn.backends.thnn": "_get_thnn_function_backend",
+    "numpy.core.records": "record",
     "transformers.trainer_utils": "IntervalStrategy EvaluationStrategy SaveStrategy HubStrategy SchedulerType FSDPOption",
     "transformers.training_args": "OptimizerNames ParallelMode",
     "accelerate.utils.dataclasses": "DistributedType SageMakerDistributedType PrecisionType DynamoBackend RNGType ComputeEnvironment "
@@ -64,9 +71,12 @@ _MADE: Mapping[str, str] = {
     "torch.nested._internal.nested_tensor": "NestedTensor",
     "torch._dynamo.decorators": "_DimRange",
     "numpy.matrixlib.defmatrix": "matrix",
+    "numpy.core.records": "recarray",
     "statsmodels.base.data": "ModelData PandasData",
     "statsmodels.tools.tools": "Bunch",
     "xgboost.callback": "EarlyStopping EvaluationMonitor LearningRateScheduler",
+    "torch.utils.data.dataset": "Dataset TensorDataset ConcatDataset Subset",
+    "_io": "BytesIO StringIO",
     **dict.fromkeys((*JOBLIB, OLD_JOBLIB), " ".join(FILE_WRAPPERS)),
     "transformers.training_args": "TrainingArguments",
     "transformers.training_args_seq2seq": "Seq2SeqTrainingArguments",
@@ -80,9 +90,16 @@ interpreter looks at the state, and counts such an object as called."""
 _NAMED: Mapping[str, str] = {
     "numpy": "memmap",
     "zoneinfo": "ZoneInfo",
-    "builtins": "abs hash len max min round sorted sum",
+    "builtins": "abs hash len max min print round sorted sum str.casefold str.lower str.split str.strip str.upper",
+    "re": "_compile().findall _compile().finditer _compile().fullmatch _compile().match _compile().search _compile().split _compile().sub",
+    "statsmodels.tsa.exponential_smoothing.ets": "ETSModel().loglike",
+    "stable_baselines3.common.policies": "BasePolicy._dummy_schedule",
+    "torch.utils.data.dataloader": "DataLoader",
+    "keras.src.models.sequential": "Sequential",
+    "keras.src.models.functional": "Functional",
 }
-"""Classes that joblib only compares with: which class an array had that it has written. Functions of numbers and texts alone, which models keep to call them."""
+"""Classes that joblib only compares with: which class an array had that it has written. Functions of numbers and texts alone, which models keep to call them,
+and methods. A class of PyTorch's that skorch's nets keep to make one when they are asked."""
 
 
 def allowed(module: str, name: str) -> Use | None:

@@ -11,10 +11,14 @@ from collections.abc import Callable
 
 from modelcrate.modelfiles.byte_reader import ByteReader, LimitError
 from modelcrate_layers.errors import IntegrityError
+from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.patterns import compile_later
 
-MAX_TEXT = 4096
-"""Longer texts are passed over: a module, a name or a dtype is never that long."""
+MAX_TEXT = 200
+"""Longer texts and bytes are passed over with a note of their place: a module, a name or a dtype is never that long, and a file of PyTorch's is longer."""
+
+MAX_NAME = 4096
+"""The same of a module and a name that are a line each."""
 
 MAX_DIGITS = 4300
 """Digits of a number in text form; Python since 3.11 refuses more."""
@@ -34,7 +38,7 @@ _ESCAPED = {
 }
 
 Argument = object
-"""The argument of an opcode: an int, a text, a pair of texts, or one of the two below for what is passed over."""
+"""The argument of an opcode: an int, a text, a pair of texts, or one of the three below for what is passed over."""
 
 
 class Opaque:
@@ -42,6 +46,15 @@ class Opaque:
 
     def __repr__(self) -> str:
         return "OPAQUE"
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Bytes, or a `text` in UTF-8, that were passed over: `size` bytes from byte `start` of the tape on."""
+
+    start: int
+    size: int
+    text: bool
 
 
 OPAQUE = Opaque()
@@ -67,22 +80,29 @@ def _passed(size: int) -> Callable[[ByteReader], Opaque]:
     return read
 
 
-def _bytes(width: int) -> Callable[[ByteReader], Opaque]:
+def _bytes(width: int) -> Callable[[ByteReader], object]:
     """Bytes after their length. A length above what fits is caught by the end of the file."""
 
-    def read(tape: ByteReader) -> Opaque:
-        tape.skip(int.from_bytes(tape.read(width), "little"))
-        return OPAQUE
+    def read(tape: ByteReader) -> object:
+        size, start = int.from_bytes(tape.read(width), "little"), tape.position
+        tape.skip(size)
+        return Passage(start, size, text=False) if size > MAX_TEXT else OPAQUE
 
     return read
 
 
+def _changing_bytes(tape: ByteReader) -> Opaque:
+    """Reads BYTEARRAY8: what is made of it can be made longer by the opcodes behind it, so its place says little."""
+    tape.skip(int.from_bytes(tape.read(8), "little"))
+    return OPAQUE
+
+
 def _text(width: int, encoding: str = "utf-8") -> Callable[[ByteReader], object]:
     def read(tape: ByteReader) -> object:
-        size = int.from_bytes(tape.read(width), "little")
+        size, start = int.from_bytes(tape.read(width), "little"), tape.position
         if size > MAX_TEXT:
             tape.skip(size)
-            return OPAQUE_TEXT
+            return Passage(start, size, text=True) if encoding == "utf-8" else OPAQUE_TEXT
         return _decoded(tape.read(size), encoding)
 
     return read
@@ -171,7 +191,7 @@ def _pair(tape: ByteReader) -> object:
     """Reads GLOBAL and INST: a module and a name, a line each."""
     pair = tape.line(), tape.line()
     try:
-        return tuple(OPAQUE_TEXT if raw is None or len(raw) > MAX_TEXT else raw.decode("utf-8") for raw in pair)
+        return tuple(OPAQUE_TEXT if raw is None or len(raw) > MAX_NAME else raw.decode("utf-8") for raw in pair)
     except UnicodeDecodeError:
         raise IntegrityError("has a name that is no UTF-8") from None
 
@@ -208,7 +228,7 @@ ARGUMENTS: dict[int, Callable[[ByteReader], Argument]] = {
     ord("C"): _bytes(1),
     ord("B"): _bytes(4),
     0x8E: _bytes(8),
-    0x96: _bytes(8),
+    0x96: _changing_bytes,
     0x8A: _long(1),
     0x8B: _long(4),
     0x80: _uint(1),

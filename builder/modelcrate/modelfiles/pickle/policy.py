@@ -8,7 +8,9 @@ one by one, each where it is defined, and only for the use that honest pickles m
   are left out.
 - plain values of Python, and the functions by which arrays and tensors rebuild themselves, may be called.
 
-A name with a dot in it (`numpy` and `os.system`) leads through attributes to anywhere, and is never allowed.
+A name with a dot in it (`numpy` and `os.system`) leads through attributes to anywhere, and is never allowed. A method that is kept for later, of an
+instance that this pickle makes, is as unknown as its class, if that is of an unknown package. Of a known one it is allowed by its own name alone: taking
+an attribute may run a property, with a state that the file's author chose.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from collections.abc import Iterable
 
 from modelcrate.modelfiles.facts import Verdict
 from modelcrate.modelfiles.pickle import names
-from modelcrate.modelfiles.pickle.containers import Found
+from modelcrate.modelfiles.pickle.contents import Found
 from modelcrate.modelfiles.pickle.findings import COMPUTED, NamedObject, StatedVersion, Use
 from modelcrate.modelfiles.pickle.pickled_value import PickledValue, describe
 from modelcrate_layers.frozen import dataclass
@@ -81,14 +83,17 @@ NATIVE = compile_later(
 )
 """Classes that hand a handle out of their state to a library in C, which frees it when they are gone. No model has one in its pickle."""
 
+METHOD = compile_later(r"\w+\(\)\.\w+")
+"""How the interpreter calls a method of an instance."""
+
 _UNCHECKED = compile_later(
-    r"pyarrow\.lib\._restore_array"
+    r"pyarrow\.lib\.(_restore_array|chunked_array|_reconstruct_table|_reconstruct_record_batch)|torch\.ScriptObject"
     r"|statsmodels\.tsa\.statespace\._(initialization|representation|kalman_filter|kalman_smoother|simulation_smoother)\.[sdcz][A-Z]\w+"
 )
 """Compiled code that pickles of honest models call, and that believes what they say of sizes and places. It is unknown, and not refused."""
 
 _MODEL_PARTS = compile_later(
-    r"(sklearn|xgboost|lightgbm|catboost|statsmodels|torch\.nn\.modules|torch\.optim|torchvision\.models|pandas\.core"
+    r"(sklearn|xgboost|lightgbm|catboost|statsmodels|torch\.nn\.modules|torch\.optim|torch\.distributions|torchvision\.models|pandas\.core"
     r"|scipy\.(sparse|interpolate|spatial))(\.|$)"
 )
 """Where a class that the list doesn't have may be one of a newer or older version. It is unknown then, not refused."""
@@ -207,18 +212,28 @@ def rate(name: NamedObject, extra: frozenset[str] = frozenset()) -> Verdict:
         return Verdict.UNSAFE
     if f"{name.module}:{name.name}" in extra:
         return Verdict.SAFE
+    method = METHOD.fullmatch(name.name) is not None and name.use is Use.NAMED
     if not extra.isdisjoint(_parents(name.module)):
-        return Verdict.SAFE if "." not in name.name else Verdict.UNSAFE
+        return Verdict.SAFE if "." not in name.name or method else Verdict.UNSAFE
+    if name.use is Use.FOLLOWED:
+        return Verdict.SAFE
     listed = names.allowed(name.module, name.name)
     if listed is not None:
         return Verdict.SAFE if name.use <= listed else Verdict.UNSAFE
     if _UNCHECKED.fullmatch(str(name)):
         return Verdict.UNKNOWN
     root = name.module.partition(".")[0]
-    if "." in name.name or name.use is Use.CALLED or root in UNSAFE_PACKAGES or names.is_standard_library(root):
+    if (
+        ("." in name.name and not method)
+        or name.use is Use.CALLED
+        or root in UNSAFE_PACKAGES
+        or names.is_standard_library(root)
+    ):
         return Verdict.UNSAFE
     if root in FRAMEWORKS and (
-        NEVER.search(name.module)
+        method
+        or name.use is Use.KEPT
+        or NEVER.search(name.module)
         or NATIVE.fullmatch(str(name))
         or not _MODEL_PARTS.match(name.module)
         or not name.name.removeprefix("__pyx_unpickle_").lstrip("_")[:1].isupper()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import lzma
 import zlib
@@ -141,6 +142,43 @@ def zfile_stream(chunks: Iterator[bytes]) -> Iterator[bytes]:
 def deflate_stream(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Unpacks one deflate stream (RFC 1951), as a member of a zip is."""
     return _unpack(chunks, lambda: zlib.decompressobj(-zlib.MAX_WBITS), "deflate", one=True)
+
+
+def latin_stream(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Unpacks bytes that were written as the text of their characters, in UTF-8: pickles before protocol 3 have no others.
+
+    Raises:
+        UnicodeError: It is another text.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for chunk in chunks:
+        yield decoder.decode(chunk).encode("latin-1")
+    decoder.decode(b"", final=True)
+
+
+def lz4_frames(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Unpacks frames of lz4, one behind the other, as joblib does.
+
+    Raises:
+        IntegrityError: They are damaged, or the library that unpacks them is not installed.
+    """
+    try:
+        from lz4.frame import LZ4FrameDecompressor
+    except ImportError:
+        raise IntegrityError("lz4 takes a library that is not installed (pip install 'modelcrate[lz4]')") from None
+    unpack = LZ4FrameDecompressor()
+    try:
+        for chunk in chunks:
+            while chunk or not (unpack.needs_input or unpack.eof):
+                if unpack.eof:
+                    unpack = LZ4FrameDecompressor()
+                if piece := unpack.decompress(chunk, CHUNK):
+                    yield piece
+                chunk = (unpack.unused_data or b"") if unpack.eof else b""
+    except RuntimeError as fault:
+        raise IntegrityError(f"has damaged lz4 data: {fault}") from None
+    if not unpack.eof:
+        raise IntegrityError("has lz4 data that is cut short")
 
 
 def lzma_stream(chunks: Iterator[bytes]) -> Iterator[bytes]:
