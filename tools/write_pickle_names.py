@@ -79,6 +79,8 @@ def main(folders: list[str]) -> None:
     before = {pair: set(names) for pair, names in found.items()}
     for obj in objects():
         for module, name, use in names_of(obj):
+            if use is Use.FOLLOWED:
+                continue
             if module.partition(".")[0] in (*FRAMEWORKS, MISNAMED) and not NEVER.search(module) and "." not in name:
                 found.setdefault(("called" if use is Use.CALLED else "made", module), set()).add(name)
     for pair, names in sorted(found.items()):

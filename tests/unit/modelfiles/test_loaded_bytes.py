@@ -48,8 +48,14 @@ def test_a_tensor_outside_of_pytorchs_format_is_as_safe_as_the_file_in_its_bytes
         is Verdict.SAFE
     )
     assert verdict(pack(loaded(BAD, protocol))) is Verdict.UNSAFE
-    mine = torch_old(made("mine", "Mine")[2:-1] + b"0" + text("longer" * 9))
+    mine = torch_old(made("mine", "Mine")[2:-1])
     assert verdict(pack(loaded(mine, protocol))) is Verdict.UNKNOWN
+
+
+def test_what_runs_is_named_by_the_file_in_the_bytes() -> None:
+    for protocol in (2, 4):
+        outer, inner = facts_at_hand(loaded(BAD, protocol), "m.pkl").pickles
+        assert (outer.verdict, inner.verdict, inner.because) == (Verdict.SAFE, Verdict.UNSAFE, ("os.system (called)",))
 
 
 def test_what_is_loaded_out_of_the_bytes_of_one_pickle_is_one_finding() -> None:
@@ -206,6 +212,19 @@ MODEL = b"cstatsmodels.tsa.exponential_smoothing.ets\nETSModel\n)\x81"
 MINE = b"cmine\nMine\n)\x81"
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        b"ctorch._tensor\n_rebuild_from_type_v2\n",
+        b"ccopyreg\n_reconstructor\n",
+        b"cnumpy.core.multiarray\n_reconstruct\n",
+    ],
+)
+def test_arguments_of_what_makes_objects_are_not_put_together(function: bytes) -> None:
+    given = b"csklearn.linear_model._base\nLinearRegression\na"
+    assert verdict(b"\x80\x02" + function + b"cbuiltins\ntuple\n]" + given + b"\x85RR.") is Verdict.UNSAFE
+
+
 def attribute(owner: bytes, name: str) -> bytes:
     return GETATTR + owner + text(name) + b"\x86R"
 
@@ -292,6 +311,12 @@ def test_a_function_of_a_projects_own_may_be_kept_with_arguments() -> None:
     assert verdict(kept % ((b"cmine\nrun\n",) * 2)) is Verdict.UNKNOWN
     for other in (b"cos\nsystem\n", b"cdill\nloads\n", b"cnumpy\nload\n", b"csklearn.of_tomorrow\nEstimator\n"):
         assert verdict(kept % (other, other)) is Verdict.UNSAFE
+    checks = b"csklearn.utils.validation\ncheck_array\n"
+    asked = (
+        b"\x80\x02cfunctools\npartial\n" + checks + b"\x85R(" + checks + b")}" + text("estimator") + b"cmine\nrun\nsNtb"
+    )
+    assert verdict(asked + b".") is Verdict.UNKNOWN
+    assert verdict(asked + b"K\1\x85R.") is Verdict.UNSAFE
 
 
 DILL = b"cdill._dill\n_create_array\n"

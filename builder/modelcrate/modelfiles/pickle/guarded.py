@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from modelcrate.modelfiles.pickle.findings import MadeDict, MadeObject, NamedObject, is_named
 from modelcrate.modelfiles.pickle.loaded_bytes import ending_loaded_by
@@ -16,7 +17,6 @@ PARTIAL = ("functools", "partial")
 
 MAX_DEPTH = 8
 """How deep names are looked for in arguments."""
-
 
 ARRAY_MAKERS = frozenset({"dill._dill._create_array", "jax._src.array._reconstruct_array"})
 """What calls the first of its arguments with the second, and gives the third to what comes out as its state: numpy's own way to make an array anew."""
@@ -41,12 +41,12 @@ def array_parts(what: NamedObject, given: tuple[object, ...]) -> tuple[object, o
     return None
 
 
-def is_partial(value: object) -> bool:
+def is_partial(value: object) -> TypeGuard[MadeObject]:
     """Returns whether a value is an instance of `partial`."""
     return isinstance(value, MadeObject) and is_named(value.what, *PARTIAL)
 
 
-def holds_partial(given: tuple[object, ...] | None) -> bool:
+def holds_partial(given: tuple[object, ...]) -> bool:
     """Returns whether a `partial` is among some arguments, or in a container among them."""
     return any(is_partial(each) for each in _parts(given, (tuple, list, dict)))
 
@@ -70,9 +70,8 @@ def _parts(value: object, containers: tuple[type, ...]) -> Iterator[object]:
         level = below
 
 
-def kept_function(partial: object) -> tuple[object, tuple[object, ...] | None]:
+def kept_function(partial: MadeObject) -> tuple[object, tuple[object, ...] | None]:
     """Returns the function that a `partial` keeps, and its first arguments, None where they are not known. A call of it is a call of this function."""
-    assert isinstance(partial, MadeObject)
     state = (
         (*(partial.arguments or (None,))[:1], (partial.arguments or ())[1:]) if not partial.builds else partial.state
     )

@@ -305,6 +305,8 @@ class _Machine:
         """Calls a stand-in, or makes an instance of it (`use`), and pushes a stand-in for what comes out."""
         given = arguments if isinstance(arguments, tuple) else None
         if is_partial(what):
+            for each in names_in(what.state):
+                self.note(each, Use.CALLED)
             what, first = kept_function(what)
             given = (*first, *given) if first is not None and given is not None else None
             self.guarded[PARTIAL] += not isinstance(what, NamedObject)
@@ -316,6 +318,8 @@ class _Machine:
             return
         if isinstance(what, NamedObject) and not is_named(what, *PARTIAL):
             self.note(what, use)
+            if given is None and (_is_maker(what) or str(what) == OF_TYPE):
+                self.trick(f"calls {what} with arguments that are put together")
         if any(type(each) in HOLDING for each in given or ()):
             self.hand_over(what, given or (), use)
         self.push(MadeObject(what, given, use))
