@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uv
 
 from support.debian_mirror import ROOTS, Mirror, new_key, serve
 from support.offline import copy_in_another_order, environment, write_project
@@ -187,9 +188,10 @@ def _environment_of(python: str) -> str:
     program, done = folder / "bin" / "python", folder / "modelcrate-is-ready"
     wanted = "\n".join(f"{name}=={version(name)}" for name in _needed())
     if not done.exists() or done.read_text() != wanted:
-        subprocess.run([found, "-m", "venv", "--clear", str(folder)], check=True, capture_output=True)
-        argv = [str(program), "-m", "pip", "install", "--quiet", "--only-binary", ":all:", *wanted.split()]
-        installed = subprocess.run(argv, capture_output=True, text=True)
+        made = [uv.find_uv_bin(), "venv", "--quiet", "--clear", "--python", found, str(folder)]
+        subprocess.run(made, check=True, capture_output=True)
+        argv = [uv.find_uv_bin(), "pip", "install", "--quiet", "--only-binary", ":all:", "--python", str(program)]
+        installed = subprocess.run([*argv, *wanted.split()], capture_output=True, text=True)
         if installed.returncode:
             pytest.skip(f"the packages can't be had for Python {python}: {installed.stderr[-300:]}")
         done.write_text(wanted)
@@ -197,7 +199,7 @@ def _environment_of(python: str) -> str:
 
 
 def _starts(program: str) -> bool:
-    return subprocess.run([program, "-c", "import ensurepip, venv"], capture_output=True).returncode == 0
+    return subprocess.run([program, "-c", ""], capture_output=True).returncode == 0
 
 
 def _needed() -> list[str]:
