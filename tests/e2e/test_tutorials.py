@@ -29,7 +29,7 @@ SCIKIT_LEARN = "scikit-learn==1.9.1"
 def python() -> str:
     """The interpreter of somebody who has installed what modelcrate needs, and scikit-learn."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    return azure.environment("readers", *project["dependencies"], SCIKIT_LEARN)
+    return azure.environment("readers", *project["dependencies"], SCIKIT_LEARN, compiled=False)  # but for what is used
 
 
 @pytest.fixture(scope="session")
