@@ -64,14 +64,15 @@ def sparse(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def noise(tmp_path: Path) -> Path:
-    """A model of 512 MiB that no codec makes smaller."""
-    folder = project(tmp_path / "noise", "auto")
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A model of 512 MiB that no codec makes smaller. Builds read it only."""
+    folder = project(tmp_path_factory.mktemp("noise") / "noise", "auto")
     with (folder / "model.bin").open("wb") as file:
         for _ in range(LARGE >> 24):
             file.write(os.urandom(1 << 24))
-    return folder
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
