@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from functools import cache
 
 from modelcrate.containers import Container
 from modelcrate.containers.runc import hybrid_cgroups
@@ -17,6 +18,7 @@ SERVER = ("perl", "/srv/server.pl")
 Run = Callable[..., Container]
 
 
+@cache
 def why_not(name: str) -> str:
     """Why an engine isn't tested here; nothing where it is."""
     if name in ("runc", "crun"):
