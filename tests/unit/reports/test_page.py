@@ -40,6 +40,7 @@ def test_ten_thousand_files_and_five_thousand_tensors_fit() -> None:
     assert "more file" not in page.scripts["lines"]
 
 
+@pytest.mark.no_cover
 def test_a_page_has_a_limit_and_says_what_is_left_out() -> None:
     listing = Listing(tuple((f"{at:0100}", at) for at in range(30_000)))
     node = made("base", "b", listing)

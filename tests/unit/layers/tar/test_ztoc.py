@@ -83,6 +83,7 @@ def test_a_row_has_one_only_where_that_is_wanted() -> None:
     assert table(one, rows=False) == table(one), "one member, in which blocks are stored"
 
 
+@pytest.mark.no_cover
 def test_what_can_not_be_entered_has_none() -> None:
     with pytest.raises(UnsuitedLayerError, match="is stored in zstd"):
         table(stored("zstd"), "zstd")
@@ -117,6 +118,7 @@ def test_one_deflate_stream_is_entered_where_a_block_begins(level: int) -> None:
     assert any(points[12 + at * (17 + 32768) + 16] for at in range(spans)), "within a byte"
 
 
+@pytest.mark.no_cover
 def test_every_block_is_found_and_nothing_else() -> None:
     """zlib's own flushes are places that are known: a block ends there, and an empty one and a byte's end follow."""
     text, made, starts = noise(1 << 20).hex().encode(), zlib.compressobj(6, wbits=-15), [(0, 0)]
