@@ -416,10 +416,12 @@ def test_an_old_archive_stays_where_a_new_one_fails(crate: Crate, project: Path,
 
 
 def test_what_was_done_before_a_failure_is_told(crate: Crate, project: Path, tmp_path: Path) -> None:
-    good = tmp_path / "good.tar"
-    crate("build", model_only(project), "-o", f"oci-archive:{good}", "-o", f"oci-archive:{tmp_path}/no/bad.tar").failed(
-        MACHINE, f"done before that: oci-archive {good}"
-    )
+    good, taken = tmp_path / "good.tar", tmp_path / "taken"
+    words = ("build", model_only(project), "-o", f"oci-archive:{good}", "-o")
+    crate(*words, f"oci-archive:{tmp_path}/no/bad.tar").failed(MACHINE, "bad.tar", "nothing was changed")
+    assert not good.exists(), "that a file can't be written is found before anything is made"
+    taken.mkdir()
+    crate(*words, f"oci-archive:{taken}").failed(MACHINE, f"done before that: oci-archive {good}")
     assert good.exists()
 
 
