@@ -16,7 +16,6 @@ from support.waiting import HANG
 pytestmark = pytest.mark.interop
 
 
-@pytest.mark.no_cover
 def test_every_file_of_h5py_gets_its_verdict(tmp_path: Path) -> None:
     python = judge("h5py")
     if not python:
