@@ -17,12 +17,12 @@ import pytest
 
 from support import demo, real_registry
 from support.demo import PROJECT, REQUEST
-from support.engines import docker
+from support.engines import build_with_buildah, docker
 from support.pages import blocks
 from support.ports import free_port
 from support.shared_command import Modelcrate
 from support.sources import REPOSITORY
-from support.tools import call, need
+from support.tools import call
 from support.waiting import HANG
 
 PAGE = REPOSITORY / "docs" / "azureml.md"
@@ -230,13 +230,10 @@ def test_row_22_docker_builds_the_folder_without_a_network(warm: Modelcrate, tmp
 @pytest.mark.slow
 @pytest.mark.interop
 def test_row_22_buildah_builds_the_folder_without_a_network(warm: Modelcrate, tmp_path: Path) -> None:
-    need("buildah", "unshare", root=True)
     warm.said("build", PROJECT, "-o", f"dockerfile:{tmp_path / 'imagefiles'}")
-    there = ["--root", tmp_path / "r", "--runroot", tmp_path / "rr", "--storage-driver", "overlay"]
-    built = ["bud", "--isolation", "chroot", "-t", "theirs", tmp_path / "imagefiles"]
-    call("unshare", "-n", "buildah", *there, *built, timeout=HANG)
-    call("buildah", *there, "push", "--disable-compression", "theirs", f"oci:{tmp_path / 'out'}:theirs", timeout=HANG)
-    started = warm.json("run", "-d", "--name", "theirs", "-p", "0:5001", f"oci:{tmp_path / 'out'}:theirs")
+    (tmp_path / "work").mkdir()
+    image = build_with_buildah(tmp_path / "imagefiles", tmp_path / "work")
+    started = warm.json("run", "-d", "--name", "theirs", "-p", "0:5001", image)
     try:
         url = f"http://127.0.0.1:{started['ports']['5001']}/score"
         body = REQUEST.encode()

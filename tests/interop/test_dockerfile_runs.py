@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from support.engines import docker
+from support.engines import build_with_buildah, docker
 from support.shared_command import Modelcrate
-from support.tools import call, need
+from support.tools import call
 from support.waiting import HANG
 from support.wheels import make_wheel
 
@@ -45,11 +45,8 @@ def saved(modelcrate: Modelcrate, tmp_path: Path) -> Path:
 
 
 def test_with_buildah(saved: Path, modelcrate: Modelcrate, tmp_path: Path) -> None:
-    need("buildah", "unshare", root=True)
-    there = ["--root", tmp_path / "r", "--runroot", tmp_path / "rr", "--storage-driver", "overlay"]
-    call("unshare", "-n", "buildah", *there, "bud", "--isolation", "chroot", "-t", "theirs", saved, timeout=HANG)
-    call("buildah", *there, "push", "theirs", f"oci:{tmp_path / 'out'}:theirs", timeout=HANG)
-    read = modelcrate.said("run", "--name", "shelled", f"oci:{tmp_path / 'out'}:theirs", "cat", "/srv/x/note")
+    image = build_with_buildah(saved, tmp_path)
+    read = modelcrate.said("run", "--name", "shelled", image, "cat", "/srv/x/note")
     assert read.strip() == "done-by-0"
 
 

@@ -53,7 +53,7 @@ def test_a_python_is_found_or_none(values: list[dict[str, object]], unread: int)
 @pytest.mark.parametrize("pattern", [scan._INTERESTING, scan._MODULE], ids=["interesting", "module"])
 @given(data=st.data())
 def test_what_is_looked_for_has_a_hint_in_its_path(pattern: re.Pattern[str], data: st.DataObject) -> None:
-    path = data.draw(st.from_regex(pattern, fullmatch=True))
+    path = data.draw(st.from_regex(pattern.pattern, fullmatch=True))
     assert scan._HINT.search(path.encode(errors="surrogatepass"))
 
 

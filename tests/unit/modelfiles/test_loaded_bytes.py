@@ -155,6 +155,20 @@ def test_what_a_net_of_skorchs_loads_out_of_its_state_is_read() -> None:
         assert verdict(b"\x80\x04" + NET + each + b".", allow=("mine",)) is Verdict.UNSAFE
 
 
+def test_a_net_of_skorchs_whose_state_hides_a_key_does_not_pass() -> None:
+    state = b"}(" + text("lr") + b"K\x01%bub"
+    items = text(KEY) + literal(b"\x80\x04}" + short("module_") + loaded(BAD)[2:-1] + b"s.")
+    hidden = (
+        state % (b"cnumpy\nstr_\n" + text(KEY) + b"\x85R" + items[len(text(KEY)) :]),
+        state % (b"".join(text(f"a{each}") + b"N" for each in range(300)) + items),
+        b"ccollections\nOrderedDict\n)R(" + items + b"ub",
+    )
+    net = b"\x80\x04cskorch.classifier\nNeuralNetClassifier\n)\x81"
+    for each in hidden:
+        assert verdict(net + each + b".", allow=("skorch",)) is Verdict.UNSAFE
+    assert verdict(net + state % b"" + b".", allow=("skorch",)) is Verdict.SAFE
+
+
 def keras(file: bytes, state: bytes = b"K\0N\x87b") -> bytes:
     held = b"c_io\nBytesIO\n)\x81" + literal(file) + state
     return (

@@ -364,7 +364,7 @@ class _Machine:
             return
         made.state = state
         made.builds += 1
-        for file in bytes_loaded_in_state(state):
+        for file in bytes_loaded_in_state(made.what, state):
             if file is None:
                 self.trick("loads bytes out of its state that don't stand in the file as they are")
             else:

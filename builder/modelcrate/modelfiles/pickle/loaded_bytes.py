@@ -38,11 +38,17 @@ def bytes_loaded_by(name: NamedObject, given: tuple[object, ...]) -> LoadedBytes
     return _standing(given[0], ending) if ending and len(given) == 1 else None
 
 
-def bytes_loaded_in_state(state: object) -> Iterator[LoadedBytes | None]:
-    """Yields the same for the state of an object, whatever its class."""
+def bytes_loaded_in_state(what: object, state: object) -> Iterator[LoadedBytes | None]:
+    """Yields the same for the state of an instance of `what`, which may be a class of the user's own that is based on one of skorch's.
+
+    skorch's own classes write nothing but a dict whose keys are texts. Anything else may have such a key that is not seen here.
+    """
+    known = isinstance(state, MadeDict) and state.complete
     for key, ending in _STATES.items():
         if isinstance(state, MadeDict) and key in state:
-            yield _standing(state[key], ending) if state.complete else None
+            yield _standing(state[key], ending) if known else None
+        elif isinstance(what, NamedObject) and what.module.partition(".")[0] == "skorch" and not known:
+            yield None
 
 
 def _standing(value: object, ending: str) -> LoadedBytes | None:

@@ -16,7 +16,7 @@ from modelcrate_layers.kinds.ready import ReadyLayer
 from modelcrate_layers.layer_cache import settled
 from modelcrate_layers.tar.tree import Entry, Kind, check_paths
 
-VERSION = 21
+VERSION = 22
 """Raised when a gate learns to see something new: what was let through before is then looked at again."""
 
 
