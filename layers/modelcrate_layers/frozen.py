@@ -1,4 +1,4 @@
-"""Dataclasses that cost little to declare: what they are made of is written when it is first needed.
+"""Dataclasses and named tuples that cost little to declare: what they are made of is written when it is first needed.
 
 The standard library compiles six functions for every frozen dataclass, about a millisecond each class, and imports the means to read
 Python's grammar first. A build that has nothing to do imports two hundred of them and would spend a third of its time on that. Here one
@@ -9,17 +9,36 @@ who uses or checks them they are the standard ones.
 from __future__ import annotations
 
 import threading
+from collections import namedtuple
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from operator import attrgetter, ge, gt, le, lt
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import inspect
     from dataclasses import dataclass as dataclass
     from dataclasses import field as field
     from dataclasses import replace as replace
+    from typing import NamedTuple as NamedTuple
 else:
+
+    class _NamedTuples(type):
+        """Makes a class of a named tuple where one is declared."""
+
+        def __new__(cls, name: str, bases: tuple[type, ...], space: dict[str, Any]) -> type:
+            if not bases:
+                return super().__new__(cls, name, bases, space)
+            kinds = space["__annotations__"]
+            defaults = [space[each] for each in kinds if each in space]
+            made = namedtuple(name, kinds, defaults=defaults, module=space["__module__"])
+            for each, value in space.items():
+                if each not in kinds and each != "__module__":
+                    setattr(made, each, value)
+            return made
+
+    class NamedTuple(metaclass=_NamedTuples):
+        """As `typing.NamedTuple`, which compiles the text of every annotation."""
 
     def dataclass(*, slots: bool, frozen: bool = False, order: bool = False) -> Callable[[type], type]:
         """As `dataclasses.dataclass`. A class always has slots, as it says."""
@@ -92,6 +111,8 @@ _OWN, _FIELDS, _PARAMETERS = "__own_fields__", "__dataclass_fields__", "__datacl
 
 
 def _field(name: str, given: Any) -> _Field:
+    if given is _ABSENT:
+        return _Field(name, _ABSENT, _ABSENT, _PLAIN)
     if not isinstance(given, _Given):
         if type(given).__module__ == "dataclasses":
             raise TypeError(
@@ -104,12 +125,13 @@ def _field(name: str, given: Any) -> _Field:
 
 
 def _declared(methods: dict[str, Any], cls: type) -> type:
-    kinds = {name: str(kind).removeprefix("typing.") for name, kind in cls.__annotations__.items()}
-    names = [name for name, kind in kinds.items() if not kind.startswith("ClassVar")]
+    kinds = cls.__annotations__.items()
+    names = [name for name, kind in kinds if not str(kind).startswith(("ClassVar", "typing.ClassVar"))]
     inherited = {each.name: each for base in reversed(cls.__mro__) for each in base.__dict__.get(_OWN, ())}
     space, standard = cls.__dict__, _Standard(cls)
     fields = inherited | {name: _field(name, space.get(name, _ABSENT)) for name in names}
-    own = methods | {name: value for name, value in space.items() if name not in {*names, "__dict__", "__weakref__"}}
+    left_out = {*names, "__dict__", "__weakref__"}
+    own = methods | {name: value for name, value in space.items() if name not in left_out}
     own |= {_FIELDS: _Later(standard, _FIELDS), _PARAMETERS: _Later(standard, _PARAMETERS)}
     own |= {_OWN: tuple(fields.values()), "__match_args__": tuple(fields), "__signature__": _SIGNATURE}
     own |= {"__slots__": tuple(name for name in names if name not in inherited), "__qualname__": cls.__qualname__}
@@ -169,6 +191,7 @@ class _Signature:
 _SIGNATURE = _Signature()
 
 
+@cache
 def _needed(cls: Any) -> frozenset[str]:
     """The names of the fields that have no default."""
     return frozenset(each.name for each in getattr(cls, _OWN) if each.default is each.factory)
@@ -185,9 +208,9 @@ def _first_init(cls: Any) -> Callable[..., None]:
     def first(self: Any, *args: Any, **named: Any) -> None:
         nonlocal count
         count += 1
-        names = cls.__match_args__
+        names, needed = cls.__match_args__, _needed(cls)
         given = dict(zip(names, args, strict=False)) | named
-        right = len(given) == len(args) + len(named) and _needed(cls) <= given.keys() <= frozenset(names)
+        right = len(given) == len(args) + len(named) and needed <= given.keys() <= {*names}
         if count > FEW or not right:  # Python refuses wrong arguments better than we could
             cls.__init__ = _compiled_init(cls)
             cls.__init__(self, *args, **named)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
-from typing import NamedTuple
 
 from modelcrate.modelfiles.tensor_places import MAX_HEAD, head_size, tensor_starts
+from modelcrate_layers.frozen import NamedTuple
 from modelcrate_layers.tar.reader import Member, MemberKind, read_tar
 
 PIECE = 1 << 20

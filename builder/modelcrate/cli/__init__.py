@@ -81,6 +81,7 @@ def command() -> NoReturn:
     Files are closed and threads have ended by then. Python would free tens of thousands of values one by one, which takes a tenth of
     the time of a small build.
     """
+    gc.set_threshold(COLLECT_AFTER)
     _open_standard_streams()
     try:
         code = main()
@@ -243,7 +244,6 @@ def _run(args: argparse.Namespace) -> int:
     from modelcrate.cli.console import Console
     from modelcrate.cli.interruption import handle_interrupts
 
-    gc.set_threshold(COLLECT_AFTER)
     console = Console.from_args(args)
     try:
         with console, handle_interrupts(console.progress.cancel):

@@ -8,12 +8,12 @@ of its entry. So the image has another digest than without, with the same config
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from modelcrate.images.image import SOCI_POINTER, Copy, Graph, Image, without_annotation
 from modelcrate.images.manifests import SOCI_INDEX
 from modelcrate_layers.content import Blob, Descriptor, Digest, Literal, MediaType, canonical_json, parse_object
-from modelcrate_layers.frozen import replace
+from modelcrate_layers.frozen import NamedTuple, replace
 from modelcrate_layers.tar.spans import SPAN
 from modelcrate_layers.tar.ztoc import TOOL
 

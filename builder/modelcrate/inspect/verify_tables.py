@@ -9,9 +9,10 @@ import base64
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 from modelcrate_layers.content import Blob, Digest
+from modelcrate_layers.frozen import NamedTuple
 from modelcrate_layers.tar.codec import INDEX, sniff
 from modelcrate_layers.tar.reader import Member, read_tar
 from modelcrate_layers.tar.table import KINDS

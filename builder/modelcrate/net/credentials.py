@@ -7,10 +7,8 @@ the `default` entry of .netrc, and the program `keyring`, if it is switched on.
 
 from __future__ import annotations
 
-import netrc
 import os
 import re
-import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -215,15 +213,21 @@ def _read_netrc(config: HttpConfig) -> _Netrc:
     named, home = config.environment.get("NETRC"), config.user_home
     for path in [Path(named)] if named else [home / ".netrc", home / "_netrc"] if home else []:
         try:
-            if not read_file(path, MAX_FILE):
-                continue
-            entries = netrc.netrc(str(path)).hosts
-        except netrc.NetrcParseError as fault:  # its text may quote a password
-            return _Netrc(path=str(path), fault=f"{path} can't be read (line {fault.lineno})")
+            if read_file(path, MAX_FILE):
+                return _parse_netrc(path)
         except (OSError, ValueError) as fault:
             return _Netrc(path=str(path), fault=f"{path} can't be read ({type(fault).__name__})")
-        return _Netrc({name: (login, password or "") for name, (login, _, password) in entries.items()}, str(path))
     return _Netrc()
+
+
+def _parse_netrc(path: Path) -> _Netrc:
+    import netrc  # few have such a file
+
+    try:
+        entries = netrc.netrc(str(path)).hosts
+    except netrc.NetrcParseError as fault:  # its text may quote a password
+        return _Netrc(path=str(path), fault=f"{path} can't be read (line {fault.lineno})")
+    return _Netrc({name: (login, password or "") for name, (login, _, password) in entries.items()}, str(path))
 
 
 def _ask_keyring(environment: Mapping[str, str], service: str, user: str) -> Login | None:
@@ -231,6 +235,8 @@ def _ask_keyring(environment: Mapping[str, str], service: str, user: str) -> Log
     program = find_program("keyring", environment.get("PATH", os.defpath))
     if program is None or service.startswith("-") or user.startswith("-"):
         return None
+    import subprocess  # few have such a program
+
     command = [program, "get", service, user] if user else [program, "--mode", "creds", "get", service]
     try:
         done = subprocess.run(

@@ -96,7 +96,7 @@ def redacted(url: str) -> str:
     """Returns the URL as it may be shown: no user information, and no query value that may be a signature."""
     parts = urlsplit(url)
     query = "&".join(
-        f"{name}=..." if _SECRET.match(name) and value else f"{name}{mark}{value}"
+        f"{name}=..." if value and _SECRET.match(name) else f"{name}{mark}{value}"
         for name, mark, value in (pair.partition("=") for pair in parts.query.split("&"))
     )
     return (f"{parts.scheme}://{host_and_port(url)}{parts.path}" + (f"?{query}" if parts.query else ""))[:MAX_SHOWN]

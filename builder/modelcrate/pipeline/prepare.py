@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from modelcrate.events import Emit, Event, Notice, time_step
 from modelcrate.images.image import image_label
@@ -29,7 +29,7 @@ from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Output
 from modelcrate_layers.content import Platform
 from modelcrate_layers.errors import UserError, placed
-from modelcrate_layers.frozen import dataclass, field, replace
+from modelcrate_layers.frozen import NamedTuple, dataclass, field, replace
 from modelcrate_layers.tar.sources import FileRange
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ Each platform is a file of the server that goes into images (`modelcrate_server.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -144,11 +145,15 @@ def _contract(platform: Platform) -> Contract:
 def _server_files() -> tuple[tuple[str, bytes], ...]:
     """Returns the sources of the server package, by their paths in the image."""
     package = Path(platforms.__file__).parents[1]
-    found = (path for kind in ("*.py", "*.html", "*.css", "*.js") for path in package.rglob(kind))
-    sources = sorted(found, key=lambda path: path.as_posix().encode())
-    return tuple(
-        (f"{SERVER_ROOT}/{path.relative_to(package.parent).as_posix()}", path.read_bytes()) for path in sources
-    )
+    parent = len(os.fspath(package.parent)) + 1
+    sources = {}
+    for folder, _, names in os.walk(package):
+        below = folder[parent:].replace(os.sep, "/")
+        for name in names:
+            if name.endswith((".py", ".html", ".css", ".js")):
+                with open(os.path.join(folder, name), "rb") as source:
+                    sources[f"{SERVER_ROOT}/{below}/{name}"] = source.read()
+    return tuple(sorted(sources.items(), key=lambda each: each[0].encode()))
 
 
 def _program() -> bytes:

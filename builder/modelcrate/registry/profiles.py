@@ -21,6 +21,8 @@ only this one can be resumed."""
 
 Referrers = Literal["probe", "api", "tag"]
 
+_WILD = frozenset("*?[")
+
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
@@ -51,7 +53,8 @@ class Rule:
 
     def concerns(self, registry: str) -> bool:
         """Returns whether the rule holds for this registry."""
-        return fnmatchcase(registry.lower(), self.match.lower())
+        registry, match = registry.lower(), self.match.lower()
+        return fnmatchcase(registry, match) if _WILD.intersection(match) else registry == match
 
 
 TABLE: tuple[Rule, ...] = (

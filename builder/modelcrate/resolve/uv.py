@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -24,6 +23,8 @@ from modelcrate_layers.packages.pinned import normalise_name
 from modelcrate_layers.patterns import compile_later
 
 if TYPE_CHECKING:
+    import subprocess
+
     from modelcrate.resolve.stand_ins import StandInHouse
 
 _PASSED = compile_later(
@@ -127,6 +128,8 @@ class Uv:
                 raise
 
     def _look_at_python(self) -> subprocess.Popen[bytes] | None:
+        import subprocess  # where nothing has changed, no uv is started
+
         nothing = subprocess.DEVNULL
         with suppress(OSError, MachineError):  # where there is no uv, that is said when it has to resolve
             words = ["python", "find", "--no-project", "--no-config", "--cache-dir", str(self.cache.absolute())]
@@ -221,6 +224,8 @@ class Uv:
         Raises:
             UserError: The project can't be built.
         """
+        import subprocess
+
         words = ["build", "--wheel", "--out-dir", str(into), *_QUIET, *self.where(replace(index, torch=""))[:4]]
         words += ["--offline"] if self.network.offline else []
         environment = {**self.environment(index), "SOURCE_DATE_EPOCH": epoch}
@@ -252,6 +257,8 @@ class Uv:
         self, words: Sequence[str], folder: Path, target: Target, index: Index, house: StandInHouse | None = None
     ) -> str:
         """Returns what uv prints, with the real wheels in the place of stand-ins, in faults as well."""
+        import subprocess
+
         command = [self._program(), *words]
         try:
             with house.hashed_meanwhile() if house is not None else nullcontext():

@@ -10,10 +10,10 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from modelcrate_layers.content import Digest
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import NamedTuple, dataclass
 from modelcrate_layers.kinds import Materials
 from modelcrate_layers.packages import wheel
 from modelcrate_layers.packages.checked import check_hash

@@ -19,11 +19,11 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import BoundedSemaphore
 from types import TracebackType
-from typing import IO, NamedTuple, Self
+from typing import IO, Self
 
 from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.errors import MachineError, SourceError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import NamedTuple, dataclass
 from modelcrate_layers.packages import compile_worker as worker
 from modelcrate_layers.packages import deb as debs
 from modelcrate_layers.packages.pinned import Deb

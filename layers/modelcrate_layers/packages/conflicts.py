@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from modelcrate_layers.errors import UserError
+from modelcrate_layers.frozen import NamedTuple
 from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.tar.sources import ZipMember, sha256
 from modelcrate_layers.tar.tree import Entry, Kind, show

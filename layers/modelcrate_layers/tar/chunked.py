@@ -25,9 +25,10 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any
 
 from modelcrate_layers.content import CHUNK, Digest, canonical_json
+from modelcrate_layers.frozen import NamedTuple
 from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.tar import codec, writer
 from modelcrate_layers.tar.crc64 import crc64

@@ -9,9 +9,9 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from modelcrate_layers.errors import SourceError
+from modelcrate_layers.frozen import NamedTuple
 
 MAX_SIZE = (1 << 31) - 1
 """Bytes of a buffer: distances are of 32 bits, one of them for the sign."""

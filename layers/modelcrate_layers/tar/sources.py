@@ -12,12 +12,12 @@ import os
 import stat
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from modelcrate_layers import host
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError, SourceError, unreadable
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import NamedTuple, dataclass
 from modelcrate_layers.tar.codec import crc32, inflate
 
 STORED, DEFLATED = 0, 8

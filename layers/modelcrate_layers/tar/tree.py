@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
-from typing import NamedTuple
 
 from modelcrate_layers.errors import SourceError
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import NamedTuple, dataclass
 from modelcrate_layers.tar.sources import Source
 
 MAX_PATH = 4096

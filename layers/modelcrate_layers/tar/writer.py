@@ -22,10 +22,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
-from typing import NamedTuple
 from zlib import adler32
 
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import NamedTuple, dataclass
 from modelcrate_layers.tar.checksum import byte_sum
 from modelcrate_layers.tar.codec import gather
 from modelcrate_layers.tar.tree import Entry, Kind

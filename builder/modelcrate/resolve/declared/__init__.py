@@ -72,6 +72,8 @@ _REQUIREMENTS = ("pip", "a requirements file")
 def format_of(path: Path) -> tuple[str, str]:
     """Returns the module that reads a file of this name, and what such a file is called."""
     name = path.name
+    if name.endswith((".txt", ".in")):
+        return _REQUIREMENTS
     if re.fullmatch(r"conda-lock\.ya?ml", name):
         return "refused", "a file that is not read"
     return next((found for pattern, found in _FORMATS.items() if re.fullmatch(pattern, name)), _REQUIREMENTS)

@@ -132,10 +132,9 @@ def _licences(expression: str) -> dict[str, Any]:
     """Returns one SPDX licence as an id, one LicenseRef as a name, several as an expression."""
     if not expression:
         return {}
-    names = ids(expression)
-    if len(names) > 1:
+    if " " in expression:
         return {"licenses": [{"expression": expression}]}
-    name = names[0]
+    name = (ids(expression) or [expression])[0]
     return {
         "licenses": [
             {"license": {"name" if name.startswith("LicenseRef-") else "id": name.removeprefix("LicenseRef-")}}

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from modelcrate.images.blobs import DeferredBlob
 from modelcrate.images.image import ImageLayer
@@ -22,7 +22,7 @@ from modelcrate.security.sbom.contents import LayerContents, ModelFile
 from modelcrate.security.sbom.installed import InstalledPackage
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import IntegrityError
-from modelcrate_layers.frozen import dataclass, field
+from modelcrate_layers.frozen import NamedTuple, dataclass, field
 from modelcrate_layers.kinds.model import CAR, MODELS, ROOT
 from modelcrate_layers.patterns import compile_later
 from modelcrate_layers.tar import codec as codecs

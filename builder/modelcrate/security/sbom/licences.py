@@ -32,6 +32,9 @@ _CLASSIFIERS = {
     "GNU General Public License v3 or later (GPLv3+)": "GPL-3.0-or-later", "GNU Affero General Public License v3": "AGPL-3.0-only",
     "GNU Lesser General Public License v2 or later (LGPLv2+)": "LGPL-2.0-or-later",
 }  # fmt: skip
+_OFTEN = frozenset((*_FREE_TEXT.values(), *_CLASSIFIERS.values()))
+"""What most packages have: nothing is looked up for it."""
+
 MAX_EXPRESSION = 500
 """Characters of a licence field that may be an expression; longer ones are a licence's full text."""
 
@@ -93,6 +96,8 @@ def _debian(name: str) -> str:
 
 @lru_cache(1024)  # a base names the same few licences thousands of times
 def _canonical(text: str) -> str:
+    if text in _OFTEN:
+        return text
     from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from modelcrate.modelfiles.beginnings import large_may_have_facts, may_have_facts
 from modelcrate.modelfiles.facts import NO_FACTS, ModelFacts, Verdict
@@ -19,7 +19,7 @@ from modelcrate.security.scan.file_names import check_names
 from modelcrate.security.scan.parts import Findings, GatedFiles, ScanPart
 from modelcrate.security.scan.secrets import HEAD, MANY, MAX_BYTES, Secret, find_marks, secrets_in, suspects, text_of
 from modelcrate_layers.errors import CrateError, SourceError, unreadable
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import NamedTuple, dataclass
 from modelcrate_layers.tar.sources import FileRange, read
 from modelcrate_layers.tar.tree import show
 

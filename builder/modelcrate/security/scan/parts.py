@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator, Mapping
 from os.path import basename
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from modelcrate_layers.errors import CrateError
-from modelcrate_layers.frozen import dataclass, field
+from modelcrate_layers.frozen import NamedTuple, dataclass, field
 from modelcrate_layers.tar.sources import FileRange
 from modelcrate_layers.tar.tree import Entry, Kind, follow_links, show
 

@@ -7,9 +7,8 @@ from base64 import b64encode
 from collections.abc import Iterator
 from functools import cache
 from itertools import product
-from typing import NamedTuple
 
-from modelcrate_layers.frozen import dataclass
+from modelcrate_layers.frozen import NamedTuple, dataclass
 
 JWT = "a signed token (JWT) that has not expired"
 
