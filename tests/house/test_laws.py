@@ -187,6 +187,13 @@ def test_what_is_declared_costs_little_at_the_start() -> None:
         if {"dataclass", "field", "replace"} & {each.name for each in node.names}
     ] == []
     assert [
+        f"{module.path}:{node.lineno} takes it from typing, and not from modelcrate_layers.frozen"
+        for module in ours
+        for node in outside_functions(module.tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "typing"
+        if {"NamedTuple"} & {each.name for each in node.names} and "Generic" not in {each.name for each in node.names}
+    ] == []
+    assert [
         f"{module.path}:{node.lineno} compiles at once, and not by modelcrate_layers.patterns"
         for module in ours
         for node in outside_functions(module.tree)

@@ -111,7 +111,7 @@ def _dependencies(value: object) -> object:
 class Form(BaseModel):
     """A mapping of the file: frozen, and nothing but the keys it names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)  # of all forms one is asked to validate
 
 
 class BaseForm(Form):

@@ -11,11 +11,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_type_hints
+from typing import NamedTuple as StandardNamedTuple
 
 import pytest
 
-from modelcrate_layers.frozen import FEW, dataclass, field, replace
+from modelcrate_layers.frozen import FEW, NamedTuple, dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,38 @@ class Ordered:
 
     major: int
     minor: int = 0
+
+
+class Quickly(NamedTuple):
+    """Three fields, a method and a property."""
+
+    name: str
+    size: int = 3
+    seen: tuple[int, ...] = ()
+
+    @property
+    def double(self) -> int:
+        """Twice the size."""
+        return 2 * self.size
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Slowly(StandardNamedTuple):
+    """Three fields, a method and a property."""
+
+    name: str
+    size: int = 3
+    seen: tuple[int, ...] = ()
+
+    @property
+    def double(self) -> int:
+        """Twice the size."""
+        return 2 * self.size
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,3 +316,18 @@ def test_the_standard_library_is_not_asked_before_somebody_needs_it() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert "modelcrate_layers.content" in loaded
     assert not {"dataclasses", "inspect", "ast"} & set(loaded)
+
+
+def test_a_named_tuple_is_that_of_the_standard_library() -> None:
+    for cls in (Quickly, Slowly):
+        assert (cls("a"), str(cls("a", 2)), cls("a", 2).double) == (("a", 3, ()), "a", 4)
+        assert repr(cls("a")) == f"{cls.__name__}(name='a', size=3, seen=())"
+        assert cls("a")._replace(size=5) == cls._make(["a", 5, ()]) == ("a", 5, ())
+        assert pickle.loads(pickle.dumps(cls("a"))) == copy.copy(cls("a")) == cls("a")
+        with pytest.raises(TypeError):
+            cls()  # type: ignore[call-arg]
+    for name in ("__doc__", "__module__", "_fields", "_field_defaults", "__match_args__", "__slots__"):
+        assert getattr(Quickly, name, None) == getattr(Slowly, name, None), name
+    assert get_type_hints(Quickly) == get_type_hints(Slowly)
+    assert inspect.signature(Quickly).parameters.keys() == inspect.signature(Slowly).parameters.keys()
+    assert Quickly.__qualname__ == "Quickly"
