@@ -17,7 +17,7 @@ from modelcrate.pipeline.request import PUSHED
 from modelcrate.security.sbom import contents_artifact, cyclonedx, spdx
 from modelcrate.security.sbom.contents import LayerContents
 from modelcrate.security.sbom.inventory import Inventory, inventory
-from modelcrate.security.sbom.layer_contents import gather_contents, recall_scans
+from modelcrate.security.sbom.layer_contents import gather_contents, note_lacking, recall_scans
 from modelcrate.security.sbom.layer_scan import KnownFacts
 from modelcrate.security.signing import statements
 from modelcrate.security.signing.naming import image_identity
@@ -75,8 +75,10 @@ def attest(
     provenance = None
     if options.provenance or signer is not None:
         provenance = _provenance(prepared, inventories, config, begun)
-    pushed = next((each.target for each in outputs if each.kind == PUSHED), receipt.name)
-    maker = ArtifactMaker(config, image_identity(pushed), sbom, signer, provenance)
+    pushed = [each.target for each in outputs if each.kind == PUSHED]
+    for each in images:
+        note_lacking(each, pushed, known, config, key)
+    maker = ArtifactMaker(config, image_identity([*pushed, receipt.name][0]), sbom, signer, provenance)
     described = tuple(
         replace(
             each,

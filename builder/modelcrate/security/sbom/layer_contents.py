@@ -6,7 +6,7 @@ builders, which are not used for a signed build. Both hold records (see `records
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache, partial
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from modelcrate.config import Config
 from modelcrate.home.result_cache import ResultCache
-from modelcrate.images.image import ImageLayer
+from modelcrate.images.image import Image, ImageLayer
 from modelcrate.images.previous import Previous
 from modelcrate.net.keyed_lock import KeyedLock
 from modelcrate.resolve import scan
@@ -135,14 +135,34 @@ def _from_earlier(
         shared = {layer.layer.diff_id for layer in each.image.layers}.intersection(missing) - found.keys()
         if not shared or each.found is None:
             continue
-        place = [str(each.found.collection.where), str(each.image.digest), key.hint if key is not None else ""]
-        question = [VERSION, *place, sorted(map(str, shared))]
+        question = _lacking_question(each.found.collection.where, each.image, shared, key)
         if lacking.get(question) is None:
             contents = contents_artifact.read_contents(each.found, each.image, key).contents
             found |= {diff_id: contents[diff_id] for diff_id in shared & contents.keys()}
             if shared - contents.keys():
                 lacking.put(question, b"")
     return found
+
+
+def note_lacking(
+    image: Image, places: Iterable[str], known: Collection[Digest], config: Config, key: PublicKey | None = None
+) -> None:
+    """Remembers of which layers an image says nothing that is about to be pushed, so that the next build does not ask its registry for them.
+
+    Args:
+        image: The image.
+        places: The references that it gets.
+        known: The diff ids of the layers whose contents go beside it.
+        config: Names the cache.
+        key: The key that signs what goes beside it, if there is one.
+    """
+    lacking = {each.layer.diff_id for each in image.layers}.difference(known)
+    for place in places if lacking else ():
+        ResultCache(config.cache / RECEIVED).put(_lacking_question(place, image, lacking, key), b"")
+
+
+def _lacking_question(place: str, image: Image, lacking: Iterable[Digest], key: PublicKey | None) -> object:
+    return [VERSION, place, str(image.digest), key.hint if key is not None else "", sorted(map(str, lacking))]
 
 
 def _cached(wanted: Iterable[Digest], config: Config, folder: str) -> Iterator[tuple[Digest, LayerContents]]:
