@@ -122,12 +122,23 @@ def test_a_build_again_fetches_no_document_that_this_machine_has_read(
     project: Path, registry: Running, tmp_path: Path
 ) -> None:
     """Registries count how often a manifest is fetched, and each question takes the way there and back."""
-    for _ in range(2):  # of an image that it found there, it asks once what is beside it
-        push(project, registry, tmp_path / "one")
+    push(project, registry, tmp_path / "one")
     since = len(registry.asked())
     push(project, registry, tmp_path / "one")
     read = [path for method, path, _ in registry.asked(since) if method != "HEAD"]
     assert ["/referrers/sha256:" in read[0], "/manifests/sha256-" in read[1], len(read)] == [True, True, 2]
+
+
+def test_a_build_of_another_script_fetches_nothing_of_the_image_that_this_machine_has_pushed(
+    project: Path, registry: Running, tmp_path: Path
+) -> None:
+    push(project, registry, tmp_path / "one")
+    (project / "src" / "score.py").write_text(f"{SCRIPT}\n# edited\n")
+    since = len(registry.asked())
+    edited, _ = push(project, registry, tmp_path / "one")
+    read = [path for method, path, _ in registry.asked(since) if method == "GET"]
+    beside_the_new = (edited, edited.replace(":", "-"))
+    assert [path for path in read if not path.endswith(beside_the_new)] == []
 
 
 def test_a_document_that_was_damaged_on_the_disk_is_fetched_anew(

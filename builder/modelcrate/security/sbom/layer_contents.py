@@ -157,8 +157,11 @@ def note_lacking(
         key: The key that signs what goes beside it, if there is one.
     """
     lacking = {each.layer.diff_id for each in image.layers}.difference(known)
+    kept = ResultCache(config.cache / RECEIVED)
     for place in places if lacking else ():
-        ResultCache(config.cache / RECEIVED).put(_lacking_question(place, image, lacking, key), b"")
+        question = _lacking_question(place, image, lacking, key)
+        if kept.get(question) is None:
+            kept.put(question, b"")
 
 
 def _lacking_question(place: str, image: Image, lacking: Iterable[Digest], key: PublicKey | None) -> object:
