@@ -13,6 +13,7 @@ from modelcrate.events import ignore_event
 from modelcrate.images.image import assemble
 from modelcrate.images.image_config import RunSpec
 from modelcrate.resolve.lock import read_lock
+from modelcrate.security.sbom.contents_artifact import read_contents
 from modelcrate.security.signing import keys
 from modelcrate.transports import parse
 from modelcrate.transports.addresses import find
@@ -139,6 +140,18 @@ def test_a_build_of_another_script_fetches_nothing_of_the_image_that_this_machin
     read = [path for method, path, _ in registry.asked(since) if method == "GET"]
     beside_the_new = (edited, edited.replace(":", "-"))
     assert [path for path in read if not path.endswith(beside_the_new)] == []
+
+
+def test_what_another_machine_said_beside_an_image_that_both_have_made_is_read(
+    project: Path, registry: Running, tmp_path: Path
+) -> None:
+    """The second machine did not ask, says nothing of the base, and does not take its own silence for that of the registry."""
+    digest, _ = push(project, registry, tmp_path / "one", "--sbom")
+    assert push(project, registry, tmp_path / "two", "--no-reuse") == (digest, 1)
+    (project / "src" / "score.py").write_text(f"{SCRIPT}\n# edited\n")
+    push(project, registry, tmp_path / "two")
+    found = find(f"registry:{registry.host}/told:1", Connections(Config(tmp_path / "look")))
+    assert BASE.layer.diff_id in read_contents(found, found.image(), None).contents
 
 
 def test_a_document_that_was_damaged_on_the_disk_is_fetched_anew(

@@ -76,8 +76,10 @@ def attest(
     if options.provenance or signer is not None:
         provenance = _provenance(prepared, inventories, config, begun)
     pushed = [each.target for each in outputs if each.kind == PUSHED]
-    for each in images:
-        note_lacking(each, pushed, known, config, key)
+    if prepared.request.reuse and not prepared.request.paranoid:
+        asked = {each.image.digest for each in prepared.previous}
+        for each in (each for each in images if each.digest not in asked):  # beside those, others may have said more
+            note_lacking(each, pushed, known, config, key)
     maker = ArtifactMaker(config, image_identity([*pushed, receipt.name][0]), sbom, signer, provenance)
     described = tuple(
         replace(
