@@ -22,6 +22,7 @@ from modelcrate.transports.connections import Connections
 from modelcrate.workspace.find import ModelQuery, list_models
 from modelcrate.workspace.opening import open_workspace
 from support.calls import count_calls
+from support.small_projects import wait_until_trusted
 from support.validator import assert_valid_layout
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -87,6 +88,7 @@ def files(tmp_path: Path, config: Config) -> Count:
 
     def count(wanted: int) -> int:
         folder = project(tmp_path / str(wanted), wanted)
+        wait_until_trusted(folder)  # or a pause decides whether what was found is written down
         return count_calls(lambda: modelcrate.plan(folder, settings=config))
 
     return count
