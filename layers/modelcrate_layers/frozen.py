@@ -111,8 +111,6 @@ _OWN, _FIELDS, _PARAMETERS = "__own_fields__", "__dataclass_fields__", "__datacl
 
 
 def _field(name: str, given: Any) -> _Field:
-    if given is _ABSENT:
-        return _Field(name, _ABSENT, _ABSENT, _PLAIN)
     if not isinstance(given, _Given):
         if type(given).__module__ == "dataclasses":
             raise TypeError(

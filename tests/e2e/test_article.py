@@ -231,8 +231,7 @@ def test_row_22_docker_builds_the_folder_without_a_network(warm: Modelcrate, tmp
 @pytest.mark.interop
 def test_row_22_buildah_builds_the_folder_without_a_network(warm: Modelcrate, tmp_path: Path) -> None:
     warm.said("build", PROJECT, "-o", f"dockerfile:{tmp_path / 'imagefiles'}")
-    (tmp_path / "work").mkdir()
-    image = build_with_buildah(tmp_path / "imagefiles", tmp_path / "work")
+    image = build_with_buildah(tmp_path / "imagefiles", tmp_path, "--disable-compression")
     started = warm.json("run", "-d", "--name", "theirs", "-p", "0:5001", image)
     try:
         url = f"http://127.0.0.1:{started['ports']['5001']}/score"

@@ -130,33 +130,25 @@ def unmount_below(folder: Path) -> None:
         libc.umount2(place.encode(), 2)
 
 
-def build_with_buildah(folder: Path, work: Path) -> str:
+def build_with_buildah(folder: Path, work: Path, *pushed: str) -> str:
     """Build a folder with a Dockerfile, without a network.
 
     buildah mounts in a mount namespace of its own: what a killed run leaves mounted ends with it, and its folder can be deleted.
 
-    Arguments:
-        folder: the folder with the Dockerfile.
-        work: an empty folder, for buildah's storage and the image.
+    Args:
+        folder: The folder with the Dockerfile.
+        work: A folder for buildah's storage and the image.
+        pushed: Options of `buildah push`.
 
     Returns:
-        The address of the image, an OCI layout whose layers are not compressed.
+        The address of the image, an OCI layout.
     """
     need("buildah", "unshare", root=True)
-    buildah = [
-        "unshare",
-        "-mn",
-        "buildah",
-        "--root",
-        work / "r",
-        "--runroot",
-        work / "rr",
-        "--storage-driver",
-        "overlay",
-    ]
+    there = ["--root", work / "r", "--runroot", work / "rr", "--storage-driver", "overlay"]
+    buildah = ["unshare", "-mn", "buildah", *there]
     call(*buildah, "bud", "--isolation", "chroot", "-t", "theirs", folder, timeout=HANG)
     image = f"oci:{work / 'out'}:theirs"
-    call(*buildah, "push", "--disable-compression", "theirs", image, timeout=HANG)
+    call(*buildah, "push", *pushed, "theirs", image, timeout=HANG)
     return image
 
 

@@ -76,11 +76,10 @@ def attest(
     if options.provenance or signer is not None:
         provenance = _provenance(prepared, inventories, config, begun)
     pushed = [each.target for each in outputs if each.kind == PUSHED]
-    if prepared.request.reuse and not prepared.request.paranoid:
-        asked = {each.image.digest for each in prepared.previous}
-        for each in (each for each in images if each.digest not in asked):  # beside those, others may have said more
-            note_lacking(each, pushed, known, config, key)
-    maker = ArtifactMaker(config, image_identity([*pushed, receipt.name][0]), sbom, signer, provenance)
+    for each in _first_described(prepared, images):
+        note_lacking(each, pushed, known, config, key)
+    name = pushed[0] if pushed else receipt.name
+    maker = ArtifactMaker(config, image_identity(name), sbom, signer, provenance)
     described = tuple(
         replace(
             each,
@@ -100,6 +99,13 @@ def attest(
     else:
         (made,) = described
     return replace(receipt, image=made)
+
+
+def _first_described(prepared: Prepared, images: Sequence[Image]) -> Iterator[Image]:
+    """Yields the images beside which nobody has said anything, as far as is known: their repositories were asked, and name others."""
+    if prepared.request.reuse and not prepared.request.paranoid:
+        there = {each.image.digest for each in prepared.previous}
+        yield from (each for each in images if each.digest not in there)
 
 
 def indexes(built: Index) -> Iterator[Descriptor]:

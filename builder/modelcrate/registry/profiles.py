@@ -22,6 +22,7 @@ only this one can be resumed."""
 Referrers = Literal["probe", "api", "tag"]
 
 _WILD = frozenset("*?[")
+"""What makes a name a pattern. Others are compared: for each pattern a regular expression is compiled."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ fetched only when they are read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from modelcrate.events import Done, Emit
@@ -33,7 +33,7 @@ from modelcrate.registry.pulls import RemoteBlob
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.output import Delivered
 from modelcrate.transports.transfer_events import TransferEvents
-from modelcrate_layers.content import Blob, Descriptor, Digest, Literal, MediaType, verified
+from modelcrate_layers.content import Blob, Descriptor, Digest, MediaType, verified
 from modelcrate_layers.errors import CrateError, IntegrityError, UserError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.tar.recipe import Layer, Measuring
@@ -149,8 +149,8 @@ class RegistrySession:
         except CrateError:
             emit(Done(f"{KIND} {self.target}, without some of the documents beside it"))
             raise
-        if new and connections.documents is not None:
-            _keep(connections.documents, (*graph.documents, *(each.config for each in image.images)))
+        for each in (*graph.documents, *(one.config for one in image.images)) if new else ():
+            _keep(connections.documents, each.descriptor.digest, each.data)  # the next build asks for them
         traffic = self._client.traffic
         reused = sum(
             each.descriptor.size for each in results if not each.bytes and each.descriptor.digest not in self._streamed
@@ -170,11 +170,10 @@ class RegistrySession:
         return {name: str(reference) for name, (reference, _) in tagged.items()}
 
 
-def _keep(kept: ResultCache, documents: Iterable[Literal]) -> None:
-    """Remembers what was pushed, so that the next build does not fetch it to see what is in the image before."""
-    for each in documents:
-        if len(each.data) <= KEPT:
-            kept.put(str(each.descriptor.digest), each.data)
+def _keep(kept: ResultCache | None, digest: Digest, data: bytes) -> None:
+    """Remembers a document for later runs, if it is small."""
+    if kept is not None and len(data) <= KEPT:
+        kept.put(str(digest), data)
 
 
 def attach(client: RegistryClient, reference: Reference, artifacts: Sequence[Artifact]) -> None:
@@ -282,8 +281,7 @@ class RegistryCollection:
                 data = self.client.manifest(self.reference.at(descriptor.digest))[1]
             else:
                 data = b"".join(verified(self.client.blob(self.reference, descriptor).chunks(), descriptor, self.where))
-            if self._kept is not None and len(data) <= KEPT:
-                self._kept.put(str(descriptor.digest), data)
+            _keep(self._kept, descriptor.digest, data)
         if len(data) <= KEPT:  # manifests and configs are asked for again and again
             self._documents[descriptor.digest] = data
         return data

@@ -72,7 +72,7 @@ _REQUIREMENTS = ("pip", "a requirements file")
 def format_of(path: Path) -> tuple[str, str]:
     """Returns the module that reads a file of this name, and what such a file is called."""
     name = path.name
-    if name.endswith((".txt", ".in")):
+    if name.endswith((".txt", ".in")):  # most are, and no pattern has to be compiled for them
         return _REQUIREMENTS
     if re.fullmatch(r"conda-lock\.ya?ml", name):
         return "refused", "a file that is not read"
