@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from modelcrate_layers.packages.compiler import Compiler, Module
 
 KIND = "bytecode"
-POLICY = 1
+POLICY = 2
 """The rules of this layer and of `packages.compiler`, which are repeated here so that a key is known without importing it."""
 
 SHARE = 5

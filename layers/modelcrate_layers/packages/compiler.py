@@ -33,7 +33,7 @@ from modelcrate_layers.tar.reader import MemberKind
 from modelcrate_layers.tar.sources import Source, read
 from modelcrate_layers.tar.tree import show
 
-POLICY = 1
+POLICY = 2
 """The rules of `compile_worker`: who changes a byte of bytecode raises it."""
 
 MAX_SOURCE = 8 << 20
@@ -294,10 +294,8 @@ def _batches(modules: Iterable[Module]) -> Iterator[list[Module]]:
 def _request(batch: Sequence[Module], sources: Sequence[bytes]) -> Iterator[bytes]:
     yield len(batch).to_bytes(4, "little")
     for module, source in zip(batch, sources, strict=True):
-        name = b"/" + module.path
         flags = module.checked * worker.CHECKED | _is_suspect(source) * worker.SEARCHED
-        yield bytes([flags]) + len(name).to_bytes(4, "little") + len(source).to_bytes(4, "little")
-        yield name
+        yield bytes([flags]) + len(source).to_bytes(4, "little")
         yield source
 
 
