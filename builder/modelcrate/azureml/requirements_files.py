@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from modelcrate.resolve.requirements import logical_lines, options_of
+from modelcrate.resolve.requirement_lines import logical_lines
+from modelcrate.resolve.requirements import options_of
 from modelcrate_layers.errors import UserError
 
 

@@ -38,7 +38,7 @@ from modelcrate.project.values import (
     project_name,
 )
 from modelcrate.resolve.declared.toml_files import parse_toml
-from modelcrate.resolve.requirements import read_text
+from modelcrate.resolve.requirement_lines import read_text
 from modelcrate_layers.errors import CrateError, UserError
 from modelcrate_layers.patterns import compile_later
 

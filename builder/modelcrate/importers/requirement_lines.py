@@ -10,7 +10,8 @@ from modelcrate.importers.reading import Reading
 from modelcrate.importers.secrecy import holds_secret
 from modelcrate.project.values import Dependencies
 from modelcrate.resolve.declared import format_of, read_declaration
-from modelcrate.resolve.requirements import PlacedLine, Requirements, package_of, read_requirements
+from modelcrate.resolve.requirement_lines import PlacedLine
+from modelcrate.resolve.requirements import Requirements, package_of, read_requirements
 from modelcrate_layers.errors import CrateError
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.patterns import compile_later

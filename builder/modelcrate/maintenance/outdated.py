@@ -17,9 +17,10 @@ from modelcrate.net.index_config import tool_settings
 from modelcrate.resolve.debian import DebianWanted, choose_mirrors, known_release, newest_debs
 from modelcrate.resolve.debian.releases import DebianRelease
 from modelcrate.resolve.debian.versions import version_key
+from modelcrate.resolve.index import Index
 from modelcrate.resolve.pylock import versions
 from modelcrate.resolve.target import Target
-from modelcrate.resolve.uv import Index, Uv
+from modelcrate.resolve.uv import Uv
 from modelcrate.security.sbom.inventory import InventoryItem, inventory
 from modelcrate.transports.connections import Connections
 from modelcrate.transports.registry import find

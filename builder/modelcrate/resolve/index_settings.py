@@ -11,8 +11,8 @@ from modelcrate.net.config import HttpConfig
 from modelcrate.net.index_config import index_sources, split_name, tool_settings
 from modelcrate.net.urls import is_address
 from modelcrate.project.values import Dependencies
+from modelcrate.resolve.index import Index
 from modelcrate.resolve.requirements import ReadRequirements
-from modelcrate.resolve.uv import Index
 from modelcrate_layers.errors import UserError
 from modelcrate_layers.frozen import replace
 

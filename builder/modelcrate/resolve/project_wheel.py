@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelcrate.resolve.declared.toml_files import read_toml
+from modelcrate.resolve.index import Index
 from modelcrate.resolve.pinned import PinnedWheel
-from modelcrate.resolve.uv import Index, Uv
+from modelcrate.resolve.uv import Uv
 from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.content import CHUNK
 from modelcrate_layers.errors import UserError

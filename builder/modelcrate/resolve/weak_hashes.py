@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from modelcrate.home.result_cache import ResultCache
 from modelcrate.net.download import Download, Downloader
-from modelcrate.resolve.uv import Index, Uv
+from modelcrate.resolve.index import Index
+from modelcrate.resolve.uv import Uv
 from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.frozen import dataclass
 from modelcrate_layers.packages.checked import hash_file

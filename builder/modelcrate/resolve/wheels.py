@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, cast
 
 from modelcrate.home.result_cache import ResultCache
 from modelcrate.net.download import WORKERS, Download, Downloader
+from modelcrate.resolve.index import Index, for_exact_versions
 from modelcrate.resolve.locked import exact_lines, hashes_of
 from modelcrate.resolve.pinned import PinnedWheel
 from modelcrate.resolve.pylock import every, read_pylock, select, wheel_name
 from modelcrate.resolve.requirements import Hashes, Requirements, package_of, read_requirements
 from modelcrate.resolve.stand_ins import stand_ins
 from modelcrate.resolve.target import Target
-from modelcrate.resolve.uv import Index, Uv, for_exact_versions
+from modelcrate.resolve.uv import Uv
 from modelcrate_layers.atomic import scratch_folder
 from modelcrate_layers.content import canonical_json, parse_json
 from modelcrate_layers.errors import CrateError, LockedError, RegistryError, UserError

@@ -39,7 +39,7 @@ from modelcrate_layers.packages.conflicts import check as check_conflicts
 from modelcrate_layers.packages.grouping import HEAVY, MAX_LAYERS
 
 if TYPE_CHECKING:
-    from modelcrate.resolve.uv import Index
+    from modelcrate.resolve.index import Index
 
 SERVERS = {"modelcrate": ("gunicorn",), "azureml": ("azureml-inference-server-http",)}
 """What the servers that an image may have need, beside the project's own requirements, which may pin it."""

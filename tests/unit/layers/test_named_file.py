@@ -25,7 +25,7 @@ from modelcrate.project.registries import read_registries
 from modelcrate.resolve.declared.pylock import digest_of
 from modelcrate.resolve.lock import read_lock
 from modelcrate.resolve.pylock import read_pylock
-from modelcrate.resolve.requirements import read_text
+from modelcrate.resolve.requirement_lines import read_text
 from modelcrate.resolve.rootfs import read_rootfs
 from modelcrate.security.signing.keys import load_public, load_signer
 from modelcrate.security.signing.policy import read_policy

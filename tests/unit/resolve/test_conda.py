@@ -19,11 +19,12 @@ from modelcrate.net.config import HttpConfig
 from modelcrate.net.download import Downloader
 from modelcrate.project.values import Conda, Dependencies, Project
 from modelcrate.resolve.conda import channel_urls, fetch_conda, lock_conda
+from modelcrate.resolve.index import Index
 from modelcrate.resolve.lock import Lock, Pins, parse_lock
 from modelcrate.resolve.package_fetcher import Sources
 from modelcrate.resolve.pinned import PinnedConda, Solved, python_of
 from modelcrate.resolve.target import Target
-from modelcrate.resolve.uv import Index, Uv
+from modelcrate.resolve.uv import Uv
 from modelcrate.resolve.wheels import Requirements, lock_wheels
 from modelcrate.transports.connections import Connections
 from modelcrate_layers.content import Platform

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from modelcrate.project.values import Dependencies
+from modelcrate.resolve.index import Index
 from modelcrate.resolve.index_settings import choose_index, expand_indexes, hosts, without_names
 from modelcrate.resolve.requirements import FileOptions, ReadRequirements
-from modelcrate.resolve.uv import Index
 from modelcrate_layers.errors import UserError
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from modelcrate.net.config import HttpConfig
+from modelcrate.resolve.index import Index
 from modelcrate.resolve.project_wheel import build_project_wheel
-from modelcrate.resolve.uv import Index, Uv
+from modelcrate.resolve.uv import Uv
 from modelcrate_layers.errors import UserError
 
 BACKEND = """\

@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from modelcrate.resolve import requirements
+from modelcrate.resolve import requirement_lines, requirements
 from modelcrate.resolve.requirements import Requirements, package_of, read_requirements
 from modelcrate_layers.errors import CrateError, SourceError, UserError
 
@@ -68,7 +68,7 @@ def test_includes_from_the_network_are_refused(tmp_path: Path) -> None:
 
 
 def test_limits_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requirements, "MAX_FILE", 10)
+    monkeypatch.setattr(requirement_lines, "MAX_FILE", 10)
     with pytest.raises(UserError, match="more than 10 bytes"):
         read_requirements(write(tmp_path, "a" * 11))
     monkeypatch.setattr(requirements, "MAX_FILES", 1)

@@ -14,9 +14,10 @@ from uv import find_uv_bin
 
 from modelcrate.net.config import HttpConfig
 from modelcrate.resolve import stand_ins
+from modelcrate.resolve.index import Index
 from modelcrate.resolve.stand_ins import stand_in_house
 from modelcrate.resolve.target import Target
-from modelcrate.resolve.uv import Index, Uv
+from modelcrate.resolve.uv import Uv
 from modelcrate.resolve.wheels import Requirements, check_local_wheels, lock_wheels
 from modelcrate_layers.errors import CrateError, IntegrityError, UserError
 from modelcrate_layers.packages import checked

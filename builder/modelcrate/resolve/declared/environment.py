@@ -12,7 +12,8 @@ from modelcrate.project.values import Conda, Dependencies
 from modelcrate.resolve.conda import EXTRA
 from modelcrate.resolve.declared import Declaration, line_of, refuse_parts
 from modelcrate.resolve.declared.pip import lines_that_decide
-from modelcrate.resolve.requirements import MAX_FILE, PlacedLine, Requirements, placed_faults, raise_together, read_text
+from modelcrate.resolve.requirement_lines import MAX_FILE, PlacedLine, read_text
+from modelcrate.resolve.requirements import Requirements, placed_faults, raise_together
 from modelcrate_layers.errors import CrateError, UserError
 from modelcrate_layers.patterns import compile_later
 

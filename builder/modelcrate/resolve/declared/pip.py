@@ -9,7 +9,8 @@ from pathlib import Path
 
 from modelcrate.project.values import Dependencies
 from modelcrate.resolve.declared import Declaration, refuse_parts
-from modelcrate.resolve.requirements import INCLUDES, Requirements, options_of, read_text
+from modelcrate.resolve.requirement_lines import read_text
+from modelcrate.resolve.requirements import INCLUDES, Requirements, options_of
 from modelcrate_layers.errors import SourceError, UserError
 from modelcrate_layers.patterns import compile_later
 

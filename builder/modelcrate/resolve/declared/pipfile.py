@@ -13,7 +13,8 @@ from modelcrate.resolve.declared.pylock import digest_of
 from modelcrate.resolve.declared.stale import refuse_stale_pipfile
 from modelcrate.resolve.declared.toml_files import read_toml, sha256s, table, tables
 from modelcrate.resolve.locked import LockedPackage, LockedPackages
-from modelcrate.resolve.requirements import Requirements, read_text
+from modelcrate.resolve.requirement_lines import read_text
+from modelcrate.resolve.requirements import Requirements
 from modelcrate_layers.errors import UserError
 
 _ELSEWHERE = ("git", "hg", "svn", "path", "file", "editable")

@@ -16,7 +16,8 @@ from modelcrate.resolve.declared.pylock import digest_of
 from modelcrate.resolve.declared.toml_files import MAX_LOCK, table, tables
 from modelcrate.resolve.pinned import PinnedConda, Solved
 from modelcrate.resolve.requirement_faults import mask
-from modelcrate.resolve.requirements import Requirements, raise_together, read_text
+from modelcrate.resolve.requirement_lines import read_text
+from modelcrate.resolve.requirements import Requirements, raise_together
 from modelcrate_layers.errors import CrateError, UserError
 
 DEFAULT = "default"

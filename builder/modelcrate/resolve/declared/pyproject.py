@@ -14,7 +14,8 @@ from modelcrate.resolve.declared import Declaration, line_of, refuse_unknown
 from modelcrate.resolve.declared.poetry_constraints import constraint_lines, specifier
 from modelcrate.resolve.declared.toml_files import parse_toml, table, tables, texts
 from modelcrate.resolve.requirement_faults import refuse_elsewhere
-from modelcrate.resolve.requirements import Requirements, line_faults, package_of, raise_together, read_text
+from modelcrate.resolve.requirement_lines import read_text
+from modelcrate.resolve.requirements import Requirements, line_faults, package_of, raise_together
 from modelcrate_layers.errors import CrateError, UserError
 
 _UNREAD = ("constraint-dependencies", "override-dependencies", "exclude-dependencies", "conflicts")

@@ -8,7 +8,7 @@ from typing import Any
 
 from modelcrate.resolve.declared import line_of
 from modelcrate.resolve.declared.toml_files import parse_toml, table, texts
-from modelcrate.resolve.requirements import read_text
+from modelcrate.resolve.requirement_lines import read_text
 from modelcrate_layers.errors import UserError
 
 

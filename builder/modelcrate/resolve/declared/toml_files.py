@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from modelcrate.resolve.requirements import read_text
+from modelcrate.resolve.requirement_lines import read_text
 from modelcrate_layers.errors import UserError
 
 MAX_LOCK = 64 << 20
