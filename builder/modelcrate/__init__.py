@@ -22,18 +22,11 @@ if TYPE_CHECKING:
     )
     from modelcrate.config import Config
     from modelcrate.config import Config as Settings
-    from modelcrate.lifecycle import (
-        create_bundle,
-        export_model,
-        find_outdated,
-        load_bundle,
-        rebase,
-        rebuild,
-        swap_model,
-        take_inventory,
-        write_sources,
-    )
-    from modelcrate.pipeline.batch import Order, Outcome, build_all
+    from modelcrate.lifecycle.bundles import create_bundle, load_bundle, take_inventory
+    from modelcrate.lifecycle.changes import export_model, rebase, rebuild, swap_model, write_sources
+    from modelcrate.lifecycle.supply_chain import find_outdated, sbom, sign, verify, verify_signatures
+    from modelcrate.pipeline.batch import Outcome, build_all
+    from modelcrate.pipeline.order import Order
     from modelcrate.pipeline.receipt import Receipt
     from modelcrate.pipeline.running import ContainerOptions
     from modelcrate_layers.errors import (
@@ -57,7 +50,7 @@ _HOMES = {
     "LimitError": "modelcrate_layers.errors",
     "LockedError": "modelcrate_layers.errors",
     "MachineError": "modelcrate_layers.errors",
-    "Order": "modelcrate.pipeline.batch",
+    "Order": "modelcrate.pipeline.order",
     "Outcome": "modelcrate.pipeline.batch",
     "Receipt": "modelcrate.pipeline.receipt",
     "RegistryError": "modelcrate_layers.errors",
@@ -65,23 +58,27 @@ _HOMES = {
     "UserError": "modelcrate_layers.errors",
     "build": "modelcrate.api",
     "build_all": "modelcrate.pipeline.batch",
-    "create_bundle": "modelcrate.lifecycle",
-    "export_model": "modelcrate.lifecycle",
+    "create_bundle": "modelcrate.lifecycle.bundles",
+    "export_model": "modelcrate.lifecycle.changes",
     "find": "modelcrate.api",
-    "find_outdated": "modelcrate.lifecycle",
+    "find_outdated": "modelcrate.lifecycle.supply_chain",
     "init": "modelcrate.api",
-    "load_bundle": "modelcrate.lifecycle",
+    "load_bundle": "modelcrate.lifecycle.bundles",
     "lock": "modelcrate.api",
     "plan": "modelcrate.api",
     "predict": "modelcrate.api",
-    "rebase": "modelcrate.lifecycle",
-    "rebuild": "modelcrate.lifecycle",
+    "rebase": "modelcrate.lifecycle.changes",
+    "rebuild": "modelcrate.lifecycle.changes",
     "run": "modelcrate.api",
+    "sbom": "modelcrate.lifecycle.supply_chain",
+    "sign": "modelcrate.lifecycle.supply_chain",
     "start": "modelcrate.api",
-    "swap_model": "modelcrate.lifecycle",
-    "take_inventory": "modelcrate.lifecycle",
+    "swap_model": "modelcrate.lifecycle.changes",
+    "take_inventory": "modelcrate.lifecycle.bundles",
     "test": "modelcrate.api",
-    "write_sources": "modelcrate.lifecycle",
+    "verify": "modelcrate.lifecycle.supply_chain",
+    "verify_signatures": "modelcrate.lifecycle.supply_chain",
+    "write_sources": "modelcrate.lifecycle.changes",
 }
 
 _FORMER = {"Settings": "Config"}
@@ -119,10 +116,14 @@ __all__ = [
     "rebase",
     "rebuild",
     "run",
+    "sbom",
+    "sign",
     "start",
     "swap_model",
     "take_inventory",
     "test",
+    "verify",
+    "verify_signatures",
     "write_sources",
 ]
 

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from modelcrate.images.reading import Found
     from modelcrate.inspect.serving import GoldenVerdict
     from modelcrate.pipeline.prepare import Prepared
-    from modelcrate.pipeline.request import Request
     from modelcrate.pipeline.running import ContainerOptions
     from modelcrate.pipeline.session import Build, Session
     from modelcrate.reports.timeline import Timeline
@@ -237,12 +236,12 @@ class Building:
     Leaving the iteration early does not end the build; `cancel` does.
     """
 
-    def __init__(self, project: str | Path, settings: Config, locked: bool = False) -> None:
+    def __init__(self, project: str | Path, settings: Config, options: Mapping[str, Any]) -> None:
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._cancelled = threading.Event()
         self._outcome: Built | BaseException | None = None
         self._thread = threading.Thread(
-            target=self._work, args=(as_path("project", project), settings, locked), name="modelcrate", daemon=True
+            target=self._work, args=(as_path("project", project), settings, options), name="modelcrate", daemon=True
         )
         self._thread.start()
 
@@ -266,9 +265,9 @@ class Building:
         assert self._outcome is not None
         raise self._outcome
 
-    def _work(self, project: Path, settings: Config, locked: bool) -> None:
+    def _work(self, project: Path, settings: Config, options: Mapping[str, Any]) -> None:
         try:
-            self._outcome = build(project, settings=settings, locked=locked, emit=self._emit)
+            self._outcome = build(project, settings=settings, emit=self._emit, **options)
         except BaseException as fault:
             self._outcome = fault
         finally:
@@ -331,7 +330,12 @@ def plan(
     *,
     push: str | Sequence[str] = (),
     locked: bool = False,
+    policy: str | Path | None = None,
     cache_from: str | Sequence[str] = (),
+    share_layers: str = "",
+    sign: str = "",
+    reuse: bool = True,
+    paranoid: bool = False,
     max_size: int | str | None = None,
     variant: str = "",
     settings: Config | None = None,
@@ -343,7 +347,12 @@ def plan(
         project: A folder, or a project file.
         push: References that the build would push to; their layers are taken into account.
         locked: Whether the lock has to fit.
+        policy: The file with a policy that the base has to satisfy.
         cache_from: Addresses of images whose layers may be taken.
+        share_layers: HOST/REPOSITORY of a signed list of layers that may be taken; it counts by `sign` or `policy`.
+        sign: The key that the build would sign with: a file, or `command:PROGRAM`.
+        reuse: Whether layers may be taken from images that exist, as from the one that the target has.
+        paranoid: Whether every file is read, and nothing that was remembered is believed.
         max_size: The most that the image may have: bytes, or a text such as `2GB`.
         variant: The one that is wanted, or `default` for the project without variants; empty for all.
         settings: The configuration; by default that of the process.
@@ -356,9 +365,23 @@ def plan(
         LimitError: The image would be larger than `max_size`.
         CrateError: The project can't be built; the class is the kind of cause.
     """
+    from modelcrate.pipeline.order import Order, read_order
+
+    order = Order(
+        as_path("project", project),
+        push=as_texts("push", push),
+        locked=locked,
+        policy=None if policy is None else as_path("policy", policy),
+        cache_from=as_texts("cache_from", cache_from),
+        share_layers=as_text("share_layers", share_layers),
+        sign=as_text("sign", sign),
+        reuse=reuse,
+        paranoid=paranoid,
+        max_size=as_bytes("max_size", max_size),
+        variant=as_text("variant", variant),
+    )
     with as_session(settings, emit) as session:
-        request = _request(session, project, push, (), locked=locked, cache_from=cache_from, variant=variant)
-        return session.prepare(replace(request, max_size=as_bytes("max_size", max_size)))
+        return session.prepare(read_order(order, session))
 
 
 def lock(project: str | Path, *, settings: Config | None = None, emit: Emit | None = None) -> Lock:
@@ -393,7 +416,12 @@ def build(  # noqa: PLR0913  (each is an option of the command, and is given by 
     sbom: bool | None = None,
     provenance: bool = False,
     sources: bool = False,
+    sign: str = "",
+    policy: str | Path | None = None,
     cache_from: str | Sequence[str] = (),
+    share_layers: str = "",
+    reuse: bool = True,
+    paranoid: bool = False,
     max_size: int | str | None = None,
     max_layer_growth: int | str | None = None,
     against: Built | str = "",
@@ -409,12 +437,18 @@ def build(  # noqa: PLR0913  (each is an option of the command, and is given by 
     Args:
         project: A folder, or a project file.
         push: References of registries: HOST/REPOSITORY[:TAG].
-        outputs: Outputs as the command line names them: `oci:DIR`, `docker-archive:FILE`, `store:NAME`.
+        outputs: Outputs as the command line names them: `oci:DIR`, `docker-archive:FILE`, `store:NAME`. In these, `{name}` is the project's name.
         locked: Whether the image has to be what the lock says.
-        sbom: Whether bills of materials are put beside the image; None: where it is pushed.
+        sbom: Whether bills of materials are put beside the image; None: where it is pushed or signed.
         provenance: Whether a statement of how the image was built is put beside it.
         sources: Whether the project file, the lock and the sources are put beside it, of which `rebuild` makes it again.
+        sign: The key to sign with: a file, or `command:PROGRAM`. Its password is that of the environment in `settings`.
+        policy: The file with a policy that the base has to satisfy.
         cache_from: Addresses of images whose layers may be taken.
+        share_layers: HOST/REPOSITORY of a signed list: layers that it names may be taken, and those of this image are added. It counts by `sign` or
+            `policy`.
+        reuse: Whether layers may be taken from images that exist, as from the one that the target has.
+        paranoid: Whether every file is read, and nothing that was remembered is believed.
         max_size: The most that the image may have: bytes, or a text such as `2GB`; None: what the project says.
         max_layer_growth: The most by which a layer may be larger than in the image before, likewise.
         against: The image before, or its address; by default what the target has.
@@ -431,30 +465,42 @@ def build(  # noqa: PLR0913  (each is an option of the command, and is given by 
         IntegrityError: With `test`: a golden request has another answer; nothing was delivered.
         CrateError: The build failed; the class is the kind of cause. No output has an incomplete image.
     """
-    from modelcrate.pipeline.request import AttestationOptions
+    from modelcrate.pipeline.order import Order, read_order
     from modelcrate.reports.timeline import Recorder
 
+    order = Order(
+        as_path("project", project),
+        push=as_texts("push", push),
+        outputs=as_texts("outputs", outputs),
+        locked=locked,
+        sbom=sbom,
+        provenance=provenance,
+        sources=sources,
+        sign=as_text("sign", sign),
+        policy=None if policy is None else as_path("policy", policy),
+        cache_from=as_texts("cache_from", cache_from),
+        share_layers=as_text("share_layers", share_layers),
+        reuse=reuse,
+        paranoid=paranoid,
+        max_size=as_bytes("max_size", max_size),
+        max_layer_growth=as_bytes("max_layer_growth", max_layer_growth),
+        against=as_image("against", against),
+        test=test,
+        variant=as_text("variant", variant),
+    )
     config, recorder = as_config(settings), Recorder(as_emit(emit))
     with as_session(config, recorder.emit) as session:
-        request = replace(
-            _request(session, project, push, outputs, locked=locked, cache_from=cache_from, variant=variant),
-            attestations=AttestationOptions(sbom, provenance, sources=sources),
-            max_size=as_bytes("max_size", max_size),
-            max_layer_growth=as_bytes("max_layer_growth", max_layer_growth),
-            against=as_image("against", against),
-            test=test,
-        )
-        done = session.build(request)
+        done = session.build(read_order(order, session))
         return Built(done.receipt, config, done, recorder.timeline())
 
 
-def start(project: str | Path, *, settings: Config | None = None, locked: bool = False) -> Building:
+def start(project: str | Path, *, settings: Config | None = None, **options: Any) -> Building:
     """Builds a project in the background.
 
     Args:
         project: A folder, or a project file.
         settings: The configuration; by default that of the process.
-        locked: Whether the image has to be what the lock says.
+        **options: All options of `build` but `emit`.
 
     Returns:
         The build, as an iterable of its events.
@@ -462,7 +508,7 @@ def start(project: str | Path, *, settings: Config | None = None, locked: bool =
     Raises:
         CrateError: The configuration can't be used. Errors of the build are raised by `Building.result`.
     """
-    return Building(project, as_config(settings), locked)
+    return Building(project, as_config(settings), options)
 
 
 def find(address: str, *, settings: Config | None = None) -> Built:
@@ -727,26 +773,3 @@ def as_emit(emit: Emit | None) -> Emit:
     if emit is not None and not callable(emit):
         raise UserError(f"emit is {emit!r:.80}", hint="expected a function that takes an event")
     return emit or notebook_emit()
-
-
-def _request(
-    session: Session,
-    project: str | Path,
-    push: str | Sequence[str],
-    outputs: str | Sequence[str],
-    *,
-    locked: bool,
-    cache_from: str | Sequence[str],
-    variant: str,
-) -> Request:
-    from modelcrate import transports
-    from modelcrate.images.reference import Reference
-
-    wanted = [transports.parse(each) for each in as_texts("outputs", outputs)]
-    if references := as_texts("push", push):
-        from modelcrate.transports.registry import RegistryOutput
-
-        wanted += [RegistryOutput.of(Reference.parse(each)) for each in references]
-    caches = as_texts("cache_from", cache_from)
-    request = session.read(as_path("project", project)).for_variant(as_text("variant", variant))
-    return replace(request, outputs=tuple(wanted), locked=locked, cache_from=caches)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 
 import modelcrate
 from modelcrate.azureml import CondaDependencies, Environment, InferenceConfig, Model, Workspace
+from modelcrate.cli import parser
 from modelcrate.config import Config
 from modelcrate.home.home_lock import exclusive_home_lock
 from modelcrate.images.layer_list import place_of
@@ -278,12 +280,50 @@ def test_sources_are_asked_for_by_all_callers(tmp_path: Path) -> None:
     assert len(beside[0]) == 1, "the sources, and nothing else"
 
 
+OWN = {
+    *(
+        "help",
+        "json",
+        "progress",
+        "verbose",
+        "debug",
+        "report",
+        "trace",
+        "digest_file",
+        "reference_file",
+    ),  # what is printed and written
+    *("each", "jobs", "dask"),  # orders are given to `build_all`, with an executor
+    "offline",  # of a Config
+    "tag",  # short for an output
+}
+"""Options of the command that a caller in Python has in another way."""
+
+
+def test_callers_in_python_have_every_option_of_the_command() -> None:
+    def options(command: str) -> set[str]:
+        (verbs,) = (each for each in parser([command])._actions if each.dest == "verb")
+        assert isinstance(verbs.choices, dict)
+        named = {each.dest for each in verbs.choices[command]._actions}
+        return {{"output": "outputs", "no_reuse": "reuse"}.get(each, each) for each in named - OWN}
+
+    def parameters(function: Callable[..., object]) -> set[str]:
+        return set(inspect.signature(function).parameters) - {"settings", "emit"}
+
+    assert options("build") == parameters(modelcrate.build) == set(modelcrate.Order.__match_args__)
+    beside = {"outputs", "sbom", "provenance", "sources"}
+    assert options("plan") - beside == parameters(modelcrate.plan), "what is put beside an image is not planned"
+
+
 Sharing = Callable[[Path, Place, str, str], None]
 """A caller that is also given a list of shared layers, and the key that signs it."""
 
 
 def share_by_command(project: Path, place: Place, shared: str, key: str) -> None:
     place.crate("build", project, "--push", place.reference, "--share-layers", shared, "--sign", key).succeeded()
+
+
+def share_by_library(project: Path, place: Place, shared: str, key: str) -> None:
+    modelcrate.build(project, push=place.reference, share_layers=shared, sign=key, settings=place.config)
 
 
 def share_by_batch_command(project: Path, place: Place, shared: str, key: str) -> None:
@@ -312,6 +352,7 @@ def share_by_order_in_a_process(project: Path, place: Place, shared: str, key: s
 
 SHARING: list[Sharing] = [
     share_by_command,
+    share_by_library,
     share_by_batch_command,
     share_by_order_in_a_thread,
     share_by_order_in_a_process,

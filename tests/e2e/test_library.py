@@ -13,6 +13,7 @@ import pytest
 
 import modelcrate
 from modelcrate.events import Advanced, Event, Finished, Started, Step
+from modelcrate.security.signing.keys import write_pair
 from modelcrate_layers.errors import IntegrityError, RegistryError, SourceError, UserError
 from support.command import SOURCES, Crate, half_made, names
 from support.scripted import error, scripted
@@ -125,6 +126,44 @@ def test_a_build_can_be_cancelled(settings: modelcrate.Settings, tmp_path: Path)
     with pytest.raises(KeyboardInterrupt):
         building.result()
     assert half_made(settings.home) == []
+
+
+def test_a_build_in_the_background_takes_the_options_of_a_build(settings: modelcrate.Settings, tmp_path: Path) -> None:
+    building = modelcrate.start(model_only(tmp_path / "project"), settings=settings, outputs="store:{name}", sbom=True)
+    assert building.result().address == "alone:latest"
+    assert modelcrate.sbom("alone", settings=settings)["spdxVersion"] == "SPDX-2.3"
+
+
+def test_an_image_is_signed_and_verified(settings: modelcrate.Settings, tmp_path: Path) -> None:
+    private, public = write_pair(tmp_path / "key", None)
+    _, other = write_pair(tmp_path / "other", None)
+    project = model_only(tmp_path / "project")
+    image = modelcrate.build(project, outputs="store:one", settings=settings)
+    assert modelcrate.verify(image).mismatches == ()
+    with pytest.raises(IntegrityError):
+        modelcrate.verify_signatures(image, keys=public)
+    assert modelcrate.sign(image, private)
+    for name in ("one", "two"):
+        if name == "two":
+            modelcrate.build(project, outputs="store:two", sign=str(private), settings=settings)
+        proven = modelcrate.verify_signatures(name, keys=[public], settings=settings).proven
+        assert {each.digest for each in proven} >= {image.digest}
+        with pytest.raises(IntegrityError):
+            modelcrate.verify_signatures(name, keys=other, settings=settings)
+    with pytest.raises(UserError, match="neither a key nor a policy"):
+        modelcrate.verify_signatures("one", settings=settings)
+    with pytest.raises(SourceError):
+        modelcrate.sign(image, tmp_path / "nothing.key")
+
+
+@pytest.mark.parametrize("form", ["spdx", "cyclonedx"])
+def test_a_bill_of_materials_is_that_of_the_command(settings: modelcrate.Settings, tmp_path: Path, form: str) -> None:
+    modelcrate.build(served(tmp_path / "project"), outputs="store:one", settings=settings)
+    crate = Crate.at(settings.home, SOURCE_DATE_EPOCH="0")
+    config = modelcrate.Config(settings.home, crate.environment)
+    assert modelcrate.sbom("one", form, settings=config) == crate("sbom", "one", "--format", form, "--json").json
+    with pytest.raises(UserError, match="no form"):
+        modelcrate.sbom("one", "swid", settings=config)
 
 
 def test_errors_are_values(settings: modelcrate.Settings, tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ import pytest
 
 import modelcrate
 from modelcrate.config import Config
-from modelcrate.pipeline.batch import Order, read_list, worst
+from modelcrate.pipeline.batch import read_list, worst
+from modelcrate.pipeline.order import Order
 from support.command import SOURCES, Crate
 from support.index import PackageIndex
 from support.ports import free_port

@@ -9,7 +9,8 @@ from contextlib import closing, contextmanager
 
 from modelcrate.cli.console import Console
 from modelcrate.pipeline import batch
-from modelcrate.pipeline.batch import Order, Outcome
+from modelcrate.pipeline.batch import Outcome
+from modelcrate.pipeline.order import Order
 from modelcrate.project.byte_sizes import format_size
 from modelcrate.render.text import format_table
 from modelcrate_layers.errors import MachineError, UserError

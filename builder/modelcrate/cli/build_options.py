@@ -158,9 +158,7 @@ def build(args: argparse.Namespace, console: Console, emit: Emit | None = None) 
                 "there is nothing to hold against the image of --against",
                 hint="--max-layer-growth SIZE refuses what has grown by more, --report FILE compares",
             )
-        ending = f":latest-{request.variant_name}" if request.variant_name else ""
-        outputs = request.outputs or (StoreOutput(f"{request.project.name}{ending}"),)
-        return session.build(replace(request, outputs=outputs))
+        return session.build(replace(request, outputs=request.outputs or (StoreOutput(request.usual_name),)))
 
 
 def _list_place(text: str) -> Reference:

@@ -35,23 +35,16 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     project = Path(args.image)
     of_project = (project / FILE_NAME).is_file() or project.is_file()
-    found = (
-        _of_project(project, args.platform, args.variant, console)
-        if of_project
-        else _of_image(args.image, args.platform, args.variant, console)
-    )
+    if of_project:
+        found = _of_project(project, args.platform, args.variant, console)
+    else:
+        from modelcrate.pipeline.image_inventory import read_inventory
+
+        platform = Platform.parse(args.platform) if args.platform else None
+        found = read_inventory(args.image, platform, args.variant, console.connections)
     value = (spdx if args.format == "spdx" else cyclonedx).document(found)
     console.print_result(value, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True))
     return 0
-
-
-def _of_image(address: str, platform: str | None, variant: str, console: Console) -> Inventory:
-    from modelcrate.security.sbom.inventory import inventory
-    from modelcrate.security.signing.naming import image_identity
-    from modelcrate.transports.addresses import find
-
-    image = find(address, console.connections).image(Platform.parse(platform) if platform else None, variant)
-    return inventory(image.title or image_identity(address), image, console.config)
 
 
 def _of_project(path: Path, platform: str | None, variant: str, console: Console) -> Inventory:

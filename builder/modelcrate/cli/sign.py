@@ -21,19 +21,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    from modelcrate.pipeline.attest import attest_anew
+    from modelcrate.pipeline.sign_image import sign_image
     from modelcrate.security.signing.keys import load_signer
-    from modelcrate.security.signing.naming import image_identity
-    from modelcrate.security.signing.signing import sign, unsigned
-    from modelcrate.security.signing.statements import PROVENANCE
     from modelcrate.transports.addresses import find
 
     signer = load_signer(args.key, password_of(args.key, console.config.environment))
-    found = find(args.image, console.connections)
-    identity = image_identity(args.image)
-    if any(PROVENANCE in kinds for kinds in unsigned(found).values()):
-        console.print_message("attached provenance is not signed: only a build can say how it went (build --sign)")
-    made = sign(found, identity, signer, attest_anew(found, identity, console.config, signer))
+    with console.session() as session:
+        found = find(args.image, session.connections)
+        made = sign_image(found, args.image, session.config, signer, session.emit)
     facts = {
         "image": args.image,
         "digest": str(found.descriptor.digest),

@@ -12,16 +12,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from modelcrate import transports
-from modelcrate.arguments import as_one_of, as_path, as_texts
+from modelcrate.arguments import as_one_of
 from modelcrate.config import Config
 from modelcrate.environment import of_the_system, read_config
-from modelcrate.images.layer_list import place_of
-from modelcrate.images.reference import Reference
-from modelcrate.pipeline.request import AttestationOptions, Request
-from modelcrate.pipeline.session import Session
-from modelcrate.security.signing.keys import given_password, load_signer
-from modelcrate.transports.registry import RegistryOutput
+from modelcrate.pipeline.order import Order, read_order
+from modelcrate.pipeline.session import Build, Session
 from modelcrate.transports.store import StoreOutput
 from modelcrate_layers.errors import CrateError, MachineError, UserError
 from modelcrate_layers.frozen import dataclass, field, replace
@@ -29,51 +24,6 @@ from modelcrate_layers.named_file import read_named_file
 
 MAX_PROJECTS = 100_000
 """Lines of a list of projects."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A project to be built, and where its image goes. It travels between processes, so all of it is plain data.
-
-    In `outputs`, `push` and `cache_from`, `{name}` is the project's name.
-
-    Attributes:
-        project: A project file, or its folder.
-        outputs: Outputs as the command line writes them; without these and `push`, the local store.
-        cache_from: Addresses of images whose layers may be taken.
-        locked: Whether the build has to be what the lock says.
-        push: References of registries.
-        sbom: Whether bills of materials are put beside the image; None: where it is pushed or signed.
-        provenance: Whether a statement of how it was built is.
-        sign: The key to sign with: a file, or `command:PROGRAM`.
-        policy: A policy file that the base has to satisfy.
-        reuse: Whether layers may be taken from images that exist.
-        paranoid: Whether every file is read and nothing that was remembered is believed.
-        max_size: The most bytes that the image may have; None: what the project says.
-        test: Whether the image has to pass its golden requests before it is delivered.
-        max_layer_growth: The most stored bytes by which a layer may grow; None: what the project says.
-        sources: Whether the sources are put beside the image.
-        share_layers: The repository of the signed list by which projects share layers; empty for none.
-        variant: The one variant of the project that is built, or `default`; empty for all.
-    """
-
-    project: Path
-    outputs: tuple[str, ...] = ()
-    cache_from: tuple[str, ...] = ()
-    locked: bool = False
-    push: tuple[str, ...] = ()
-    sbom: bool | None = None
-    provenance: bool = False
-    sign: str = ""
-    policy: Path | None = None
-    reuse: bool = True
-    paranoid: bool = False
-    max_size: int | None = None
-    test: bool = False
-    max_layer_growth: int | None = None
-    sources: bool = False
-    share_layers: str = ""
-    variant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +140,7 @@ def _sharing(config: Config) -> Iterator[Callable[[Order], Outcome]]:
 
 def _attempt(order: Order, session: Session) -> Outcome:
     try:
-        return Outcome(str(order.project), session.build(_request(order, session)).receipt.json())
+        return Outcome(str(order.project), _build(order, session).receipt.json())
     except CrateError as fault:
         return Outcome(str(order.project), None, str(fault), fault.exit_code)
     except OSError as fault:
@@ -198,26 +148,7 @@ def _attempt(order: Order, session: Session) -> Outcome:
         return Outcome(str(order.project), None, f"{order.project}: {said}", said.exit_code)
 
 
-def _request(order: Order, session: Session) -> Request:
-    """The request of an order: `{name}` is the project's name, and an order without outputs goes into the local store."""
-    request = session.read(as_path("project", order.project)).for_variant(order.variant)
-    name = request.project.name
-    wanted = [transports.parse(text.replace("{name}", name)) for text in as_texts("outputs", order.outputs)]
-    signer = load_signer(order.sign, given_password(session.config.environment)) if order.sign else None
-    wanted += [
-        RegistryOutput.of(Reference.parse(text.replace("{name}", name))) for text in as_texts("push", order.push)
-    ]
-    return replace(
-        request,
-        outputs=tuple(wanted) or (StoreOutput(name),),
-        locked=order.locked,
-        cache_from=tuple(text.replace("{name}", name) for text in as_texts("cache_from", order.cache_from)),
-        attestations=AttestationOptions(order.sbom, order.provenance, signer, order.sources),
-        policy=order.policy,
-        reuse=order.reuse,
-        paranoid=order.paranoid,
-        max_size=order.max_size,
-        test=order.test,
-        max_layer_growth=order.max_layer_growth,
-        share_layers=place_of(order.share_layers) if order.share_layers else None,
-    )
+def _build(order: Order, session: Session) -> Build:
+    """Builds an order. One without outputs goes into the local store."""
+    request = read_order(order, session)
+    return session.build(replace(request, outputs=request.outputs or (StoreOutput(request.usual_name),)))

@@ -124,6 +124,11 @@ class Request:
         return "" if self.variant == DEFAULT_VARIANT else self.variant
 
     @property
+    def usual_name(self) -> str:
+        """The name of the image in the local store, where no output is named."""
+        return self.project.name + (f":latest-{self.variant_name}" if self.variant_name else "")
+
+    @property
     def growth_limit(self) -> int | None:
         """The most stored bytes by which a layer may grow."""
         return self.project.max_layer_growth if self.max_layer_growth is None else self.max_layer_growth

@@ -1,0 +1,1 @@
+"""The library, for images that are there. `modelcrate` has all of its functions."""
