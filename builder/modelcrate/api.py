@@ -333,7 +333,7 @@ def plan(
     policy: str | Path | None = None,
     cache_from: str | Sequence[str] = (),
     share_layers: str = "",
-    sign: str = "",
+    sign: str | Path = "",
     reuse: bool = True,
     paranoid: bool = False,
     max_size: int | str | None = None,
@@ -374,7 +374,7 @@ def plan(
         policy=None if policy is None else as_path("policy", policy),
         cache_from=as_texts("cache_from", cache_from),
         share_layers=as_text("share_layers", share_layers),
-        sign=as_text("sign", sign),
+        sign=as_address("sign", sign),
         reuse=reuse,
         paranoid=paranoid,
         max_size=as_bytes("max_size", max_size),
@@ -416,7 +416,7 @@ def build(  # noqa: PLR0913  (each is an option of the command, and is given by 
     sbom: bool | None = None,
     provenance: bool = False,
     sources: bool = False,
-    sign: str = "",
+    sign: str | Path = "",
     policy: str | Path | None = None,
     cache_from: str | Sequence[str] = (),
     share_layers: str = "",
@@ -476,7 +476,7 @@ def build(  # noqa: PLR0913  (each is an option of the command, and is given by 
         sbom=sbom,
         provenance=provenance,
         sources=sources,
-        sign=as_text("sign", sign),
+        sign=as_address("sign", sign),
         policy=None if policy is None else as_path("policy", policy),
         cache_from=as_texts("cache_from", cache_from),
         share_layers=as_text("share_layers", share_layers),
@@ -699,8 +699,8 @@ def as_bytes(name: str, value: int | str | None) -> int | None:
 
 
 def as_address(name: str, value: object) -> str:
-    """Returns what names an image or a project: an address, a URL, or a path."""
-    return value if isinstance(value, str) else str(as_path(name, value))
+    """Returns what names an image, a project or a key: an address, a URL, a program, or a path."""
+    return as_text(name, value) if isinstance(value, str) else str(as_path(name, value))
 
 
 def as_image(name: str, value: Built | str) -> str:

@@ -145,7 +145,7 @@ def test_an_image_is_signed_and_verified(settings: modelcrate.Settings, tmp_path
     assert modelcrate.sign(image, private)
     for name in ("one", "two"):
         if name == "two":
-            modelcrate.build(project, outputs="store:two", sign=str(private), settings=settings)
+            modelcrate.build(project, outputs="store:two", sign=private, settings=settings)
         proven = modelcrate.verify_signatures(name, keys=[public], settings=settings).proven
         assert {each.digest for each in proven} >= {image.digest}
         with pytest.raises(IntegrityError):

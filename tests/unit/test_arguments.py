@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import modelcrate
+from modelcrate.api import as_address
 from modelcrate.arguments import as_path, as_paths, as_texts
 from modelcrate_layers.errors import MachineError, SourceError, UserError
 
@@ -37,6 +38,14 @@ library: Any = modelcrate
         (lambda: library.build(".", outputs=[3]), "an item of outputs is 3, of the type int"),
         (lambda: library.build(".", settings="x"), "settings is 'x', of the type str"),
         (lambda: library.build(".", emit=3), "emit is 3"),
+        (lambda: library.build(".", sign=3), "sign is 3, of the type int"),
+        (lambda: library.build(".", policy=3), "policy is 3, of the type int"),
+        (lambda: library.build(".", share_layers=3), "share_layers is 3, of the type int"),
+        (lambda: library.sign("x", 3), "key is 3, of the type int"),
+        (lambda: library.sign("x", "command:a\0b"), "key is 'command:a\\x00b', of the type str"),
+        (lambda: library.verify(3), "image is 3, of the type int"),
+        (lambda: library.verify_signatures("x", keys=3), "keys is 3, of the type int"),
+        (lambda: library.sbom(3), "image is 3, of the type int"),
         (lambda: library.build(""), "project is '', of the type str"),
         (lambda: library.build("a\0b"), "project is 'a\\x00b', of the type str"),
         (lambda: library.find("oci:a\0b"), "address is 'oci:a\\x00b', of the type str"),
@@ -103,3 +112,9 @@ def test_checkers_see_the_public_names_and_no_others() -> None:
     assert [each.name for each in for_running] == ["__dir__"], (
         "__getattr__ would make a checker pass over misspelt names"
     )
+
+
+def test_a_program_that_signs_is_taken_as_it_is() -> None:
+    program = "command:sign --with https://keys.example//team"
+    assert as_address("sign", program) == program
+    assert as_address("sign", Path("keys") / "team.key") == "keys/team.key"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelcrate.api import Built, as_image, as_session, settings_of
+from modelcrate.api import Built, as_address, as_image, as_session, settings_of
 from modelcrate.arguments import as_path, as_text, as_texts
 from modelcrate.config import Config
 from modelcrate.events import Emit, Notice
@@ -28,7 +28,7 @@ def rebase(
     variant: str = "",
     output: str = "",
     sbom: bool | None = None,
-    sign: str = "",
+    sign: str | Path = "",
     settings: Config | None = None,
     emit: Emit | None = None,
 ) -> Built:
@@ -66,7 +66,7 @@ def rebase(
         )
         for notice in made.notices:
             session.emit(Notice(notice))
-        return _replaced(address, made.image, found, target, session, sbom, as_text("sign", sign))
+        return _replaced(address, made.image, found, target, session, sbom, as_address("sign", sign))
 
 
 def swap_model(
@@ -78,7 +78,7 @@ def swap_model(
     workspace: str = "",
     test: bool = True,
     sbom: bool | None = None,
-    sign: str = "",
+    sign: str | Path = "",
     settings: Config | None = None,
     emit: Emit | None = None,
 ) -> Built:
@@ -114,7 +114,7 @@ def swap_model(
         found = find(address, session.connections)
         place = _workspace_of(new, workspace, session)
         done = swapping.swap_model(found, new, session, as_text("name", name), place, test)
-        return _replaced(address, done.image, found, target, session, sbom, as_text("sign", sign))
+        return _replaced(address, done.image, found, target, session, sbom, as_address("sign", sign))
 
 
 def _replaced(

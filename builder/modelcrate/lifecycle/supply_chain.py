@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelcrate.api import Built, as_image, as_session, settings_of
+from modelcrate.api import Built, as_address, as_image, as_session, settings_of
 from modelcrate.arguments import as_path, as_paths, as_text
 from modelcrate.config import Config
 from modelcrate.events import Emit
@@ -45,7 +45,7 @@ def sign(
     from modelcrate.security.signing.keys import given_password, load_signer
     from modelcrate.transports.addresses import find
 
-    address, wanted = as_image("image", image), str(as_path("key", key))
+    address, wanted = as_image("image", image), as_address("key", key)
     with as_session(settings_of(image, settings), emit) as session:
         signer = load_signer(wanted, given_password(session.config.environment))
         made = sign_image(find(address, session.connections), address, session.config, signer, session.emit)
