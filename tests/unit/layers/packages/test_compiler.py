@@ -78,7 +78,7 @@ def test_a_set_whose_order_is_by_addresses_is_left_out() -> None:
 
 
 def test_what_a_module_says_twice_is_stored_once(tmp_path: Path) -> None:
-    """Version 2 of marshal repeats each name: bytecode is a twelfth larger then, and takes a fifth longer to load."""
+    """Version 2 of marshal repeats each name: bytecode is a seventh larger then, and takes a third longer to load."""
     once, twice = (b"".join(b"def f%d(argument_of_it): ...\n" % n for n in range(count)) for count in (1, 2))
     first, both = (made(tmp_path, {"m.py": each})[b"m.py"] for each in (once, twice))
     assert both.count(b"argument_of_it") == first.count(b"argument_of_it") == 1
