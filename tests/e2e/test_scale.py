@@ -31,9 +31,8 @@ SIZE, LITTLE = 48 << 20, 8 << 20
 
 def test_one_more_project_costs_few_calls(tmp_path: Path) -> None:
     config = Config(tmp_path / "home")
-    orders = [
-        _order(tmp_path, number) for number in range(FEW + 2)
-    ]  # what a process makes for later is made after so many
+    enough = FEW + 1  # after so many a process has made what it makes for later
+    orders = [_order(tmp_path, number) for number in range(enough + 1)]
     wait_until_trusted(tmp_path)
     assert {build_order(each, config).fault for each in orders[:-1]} == {""}
     outcomes: list[Outcome] = []
